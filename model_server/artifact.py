@@ -1,0 +1,197 @@
+"""The model directory on disk: written and read here and nowhere else.
+
+::
+
+    models/rooms/
+    ├── manifest.json      what the model is, and the SHA-256 of every file below
+    ├── manifest.sha256    the SHA-256 of manifest.json, for ``sha256sum --check``
+    ├── model.joblib       the estimator
+    ├── model.onnx         the same as a graph, where it converts
+    └── report.html        the same for a person
+
+A directory appears whole or not at all: it is written beside its place, synced and renamed.
+"""
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from model_server.errors import ArtifactError
+from model_server.manifest import Manifest
+
+MANIFEST = "manifest.json"
+DIGEST = "manifest.sha256"
+JOBLIB = "model.joblib"
+ONNX = "model.onnx"
+
+_RETRAIN = "train the model again or restore the directory from its source"
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A model directory whose every file was found to be what the manifest says.
+
+    Attributes
+    ----------
+    directory : Path
+    manifest : Manifest
+    digest : str
+        SHA-256 of ``manifest.json``, which stands for the whole directory.
+    model_file : str
+        The file that answers: ``model.onnx`` where there is one, else ``model.joblib``.
+    model : bytes
+        Its content, as it was when it was checked.
+    """
+
+    directory: Path
+    manifest: Manifest
+    digest: str
+    model_file: str
+    model: bytes
+
+
+def find(models: Path) -> list[Path]:
+    """Return the model directories below `models`, sorted by name; those with a dot are not ours.
+
+    Raises
+    ------
+    ArtifactError
+        If `models` is no directory, or holds none.
+    """
+    if not models.is_dir():
+        raise ArtifactError(models, "", "is not a directory", "set --models to one")
+    found = sorted(
+        path for path in models.iterdir() if path.is_dir() and not path.name.startswith(".")
+    )
+    if not found:
+        raise ArtifactError(models, "", "holds no model directory", "run `make train` first")
+    return found
+
+
+def read(directory: Path) -> Artifact:
+    """Check a model directory against its manifest and read the file that answers.
+
+    Nothing is unpickled here.
+
+    Raises
+    ------
+    ArtifactError
+        If a file is missing, unreadable, not what its SHA-256 says, or the manifest is not one.
+    """
+    text = _read_bytes(directory, MANIFEST)
+    digest = hashlib.sha256(text).hexdigest()
+    recorded = _read_bytes(directory, DIGEST)
+    if recorded != _digest_line(digest):
+        raise ArtifactError(
+            directory, MANIFEST, f"its SHA-256 {digest} is not the one in {DIGEST}", _RETRAIN
+        )
+    manifest = _parse(directory, text)
+    model_file = ONNX if ONNX in manifest.files else JOBLIB
+    if model_file not in manifest.files:
+        raise ArtifactError(directory, MANIFEST, f"lists neither {ONNX} nor {JOBLIB}", _RETRAIN)
+    model = b""
+    for file, expected in manifest.files.items():
+        content = _read_bytes(directory, file)
+        actual = hashlib.sha256(content).hexdigest()
+        if actual != expected:
+            raise ArtifactError(
+                directory,
+                file,
+                f"damaged or changed ({len(content)} bytes with SHA-256 {actual}, "
+                f"where the manifest says {expected})",
+                _RETRAIN,
+            )
+        if file == model_file:
+            model = content
+    return Artifact(directory, manifest, digest, model_file, model)
+
+
+def write(directory: Path, manifest: Manifest, files: Mapping[str, bytes]) -> None:
+    """Write a model directory, in place of the one that is there.
+
+    Parameters
+    ----------
+    directory : Path
+        Its last part need not be the model's name.
+    manifest : Manifest
+        Its ``files`` are filled in from `files`.
+    files : Mapping of str to bytes
+        Every file but the manifest.
+
+    Raises
+    ------
+    OSError
+        If the directory can't be written; the one that was there is then untouched.
+    """
+    sums = {file: hashlib.sha256(content).hexdigest() for file, content in files.items()}
+    text = (manifest.model_copy(update={"files": sums}).model_dump_json(indent=2) + "\n").encode()
+    digest = _digest_line(hashlib.sha256(text).hexdigest())
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    side = Path(tempfile.mkdtemp(dir=directory.parent, prefix=f".{directory.name}-"))
+    try:
+        new = side / "new"
+        new.mkdir()
+        for file, content in {**files, MANIFEST: text, DIGEST: digest}.items():
+            with (new / file).open("xb") as stream:
+                stream.write(content)
+                stream.flush()
+                os.fsync(stream.fileno())
+        _sync(new)
+        _swap(new, directory, side / "old")
+        _sync(directory.parent)
+    finally:
+        shutil.rmtree(side)
+
+
+def _swap(new: Path, place: Path, old: Path) -> None:
+    if place.exists():
+        place.rename(old)
+    try:
+        new.rename(place)
+    except OSError:
+        if old.exists():
+            old.rename(place)
+        raise
+
+
+def _digest_line(digest: str) -> bytes:
+    return f"{digest}  {MANIFEST}\n".encode()
+
+
+def _read_bytes(directory: Path, file: str) -> bytes:
+    try:
+        return (directory / file).read_bytes()
+    except FileNotFoundError:
+        raise ArtifactError(directory, file, "is missing", _RETRAIN) from None
+    except OSError as error:
+        raise ArtifactError(
+            directory, file, f"can't be read ({error.strerror})", "check its owner and mode"
+        ) from error
+
+
+def _parse(directory: Path, text: bytes) -> Manifest:
+    try:
+        return Manifest.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the whole file"
+        raise ArtifactError(
+            directory,
+            MANIFEST,
+            f"is not a manifest of this version: {where}: {first['msg']}",
+            "train the model again with this version of the server",
+        ) from error
+
+
+def _sync(directory: Path) -> None:
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
