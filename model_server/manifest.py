@@ -98,7 +98,9 @@ class Manifest(Part):
     """Everything a server or a client needs to know of a model without running it."""
 
     format: Literal[1] = FORMAT
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$", max_length=63)]
+    name: Annotated[
+        str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$", max_length=63)
+    ]
     version: Annotated[str, Field(min_length=1)]
     task: Literal["regression", "classification"]
     estimator: str

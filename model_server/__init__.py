@@ -1,0 +1,1 @@
+"""Serve scikit-learn models with KServe."""

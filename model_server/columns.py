@@ -1,0 +1,138 @@
+"""Rows as clients send them, turned into the one matrix that every model reads.
+
+The matrix ``X`` has shape (n_rows, n_features) and dtype float64, columns in the manifest's order.
+A text is stood for by its index in the feature's ``categories``.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from model_server.errors import BadRequest
+from model_server.manifest import Feature
+
+Matrix = npt.NDArray[np.float64]
+
+
+class Columns:
+    """The features of one model, compiled for reading rows.
+
+    Rows are counted from 1 in every message.
+
+    Parameters
+    ----------
+    features : sequence of Feature
+        In the order of the columns of ``X``.
+    """
+
+    def __init__(self, features: Sequence[Feature]) -> None:
+        self.features = tuple(features)
+        self.names = tuple(feature.name for feature in features)
+        self._codes = [
+            {category: float(code) for code, category in enumerate(feature.categories)}
+            if feature.type == "string"
+            else None
+            for feature in features
+        ]
+
+    def matrix(self, instances: Iterable[Any]) -> Matrix:
+        """Turn instances, each a list in feature order or an object by name, into ``X``.
+
+        Raises
+        ------
+        BadRequest
+            Naming the row and the feature that do not fit.
+        """
+        rows = [
+            [
+                self._code(cell, row, column)
+                for column, cell in enumerate(self._cells(instance, row))
+            ]
+            for row, instance in enumerate(instances, start=1)
+        ]
+        if not rows:
+            raise BadRequest("there are no instances: send at least one row")
+        return np.array(rows, dtype=np.float64)
+
+    def order(self, header: Sequence[str]) -> list[int]:
+        """Return, for each feature, where it stands in `header`.
+
+        Raises
+        ------
+        BadRequest
+            If a feature is missing, twice there or unknown.
+        """
+        self._check_names(header, "the header")
+        if len(set(header)) < len(header):
+            twice = next(name for name in header if header.count(name) > 1)
+            raise BadRequest(f"the header has feature {twice!r} twice")
+        return [header.index(name) for name in self.names]
+
+    def number(self, text: str, row: int, column: int) -> float | str:
+        """Read one cell of a text format; a string feature's cell stays as it is."""
+        if self._codes[column] is not None:
+            return text
+        try:
+            return float(text)
+        except ValueError:
+            problem = "is empty" if not text.strip() else f"{_shown(text)} is not a number"
+            raise self._cell_error(row, column, problem) from None
+
+    def _cells(self, instance: Any, row: int) -> Sequence[Any]:
+        if isinstance(instance, Mapping):
+            self._check_names(instance, f"row {row}")
+            return [instance[name] for name in self.names]
+        if not isinstance(instance, list | tuple):
+            raise BadRequest(
+                f"row {row}: an instance is a list of {self._count()} or an object by feature name, "
+                f"not {_shown(instance)}"
+            )
+        if len(instance) != len(self.names):
+            raise BadRequest(
+                f"row {row}: {self._count()} expected ({', '.join(self.names)}), "
+                f"{len(instance)} given"
+            )
+        return instance
+
+    def _code(self, cell: Any, row: int, column: int) -> float:
+        codes = self._codes[column]
+        if codes is not None:
+            code = codes.get(cell) if isinstance(cell, str) else None
+            if code is None:
+                raise self._cell_error(
+                    row, column, f"{_shown(cell)} is not one of {', '.join(map(repr, codes))}"
+                )
+            return code
+        if type(cell) is not float and type(cell) is not int:
+            raise self._cell_error(row, column, f"{_shown(cell)} is not a number")
+        value = float(cell)
+        if not math.isfinite(value):
+            raise self._cell_error(row, column, f"{value} is not a finite number")
+        return value
+
+    def _check_names(self, given: Iterable[str], where: str) -> None:
+        missing = [name for name in self.names if name not in given]
+        unknown = [name for name in given if name not in self.names]
+        if missing:
+            raise BadRequest(f"{where}: feature {missing[0]!r} is missing")
+        if unknown:
+            raise BadRequest(
+                f"{where}: unknown feature {_shown(unknown[0])}; "
+                f"the model reads {', '.join(self.names)}"
+            )
+
+    def _cell_error(self, row: int, column: int, problem: str) -> BadRequest:
+        return BadRequest(f"row {row}, feature {self.names[column]!r}: {problem}")
+
+    def _count(self) -> str:
+        return f"{len(self.names)} value{'s' if len(self.names) > 1 else ''}"
+
+
+def _shown(cell: Any) -> str:
+    """Show a client's value shortly: it is echoed, so it must not be long."""
+    names = {None: "null", True: "true", False: "false"}
+    text = names[cell] if cell is None or isinstance(cell, bool) else repr(cell)
+    return text if len(text) <= 40 else text[:37] + "..."
