@@ -87,8 +87,8 @@ class Columns:
             return [instance[name] for name in self.names]
         if not isinstance(instance, list | tuple):
             raise BadRequest(
-                f"row {row}: an instance is a list of {self._count()} or an object by feature name, "
-                f"not {_shown(instance)}"
+                f"row {row}: an instance is a list of {self._count()} or an object by "
+                f"feature name, not {_shown(instance)}"
             )
         if len(instance) != len(self.names):
             raise BadRequest(

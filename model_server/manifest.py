@@ -4,8 +4,6 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-FORMAT = 1
-
 Cell = float | str
 Label = float | int | str
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
@@ -97,7 +95,7 @@ class Golden(Part):
 class Manifest(Part):
     """Everything a server or a client needs to know of a model without running it."""
 
-    format: Literal[1] = FORMAT
+    format: Literal[1] = 1
     name: Annotated[
         str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$", max_length=63)
     ]
