@@ -57,6 +57,26 @@ class Columns:
             raise BadRequest("there are no instances: send at least one row")
         return np.array(rows, dtype=np.float64)
 
+    def matrix_of_numbers(self, array: npt.NDArray[Any]) -> Matrix:
+        """Turn an array of numbers of shape (n_rows, n_features) into ``X``.
+
+        Raises
+        ------
+        BadRequest
+            If the shape or a value does not fit.
+        """
+        if array.ndim != 2 or array.shape[1] != len(self.names) or any(self._codes):
+            return self.matrix(array.tolist())
+        if not len(array) or not np.isfinite(X := array.astype(np.float64)).all():
+            return self.matrix(array.tolist())
+        return X
+
+    def is_header(self, line: Sequence[str]) -> bool:
+        """Tell whether a first line of texts names the columns rather than being a row."""
+        if any(name in line for name in self.names):
+            return True
+        return not any(map(_is_number, line)) and not any(self._codes)
+
     def order(self, header: Sequence[str]) -> list[int]:
         """Return, for each feature, where it stands in `header`.
 
@@ -75,11 +95,10 @@ class Columns:
         """Read one cell of a text format; a string feature's cell stays as it is."""
         if self._codes[column] is not None:
             return text
-        try:
+        if _is_number(text):
             return float(text)
-        except ValueError:
-            problem = "is empty" if not text.strip() else f"{_shown(text)} is not a number"
-            raise self._cell_error(row, column, problem) from None
+        problem = f"{_shown(text)} is not a number" if text.strip() else "is empty"
+        raise self._cell_error(row, column, problem)
 
     def _cells(self, instance: Any, row: int) -> Sequence[Any]:
         if isinstance(instance, Mapping):
@@ -129,6 +148,14 @@ class Columns:
 
     def _count(self) -> str:
         return f"{len(self.names)} value{'s' if len(self.names) > 1 else ''}"
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return "_" not in text
 
 
 def _shown(cell: Any) -> str:

@@ -6,7 +6,6 @@
     ├── ArtifactError           a model directory that must not be served; stops the start
     └── RequestError            the request can't be answered; the client sees the message
         ├── BadRequest          400
-        ├── UnknownModel        404
         ├── NotAcceptable       406
         ├── BodyTooLarge        413
         └── UnsupportedMedia    415
@@ -48,12 +47,6 @@ class RequestError(ModelServerError):
 
 class BadRequest(RequestError):
     """The body does not fit the model."""
-
-
-class UnknownModel(RequestError):
-    """No model of that name is served."""
-
-    status = 404
 
 
 class NotAcceptable(RequestError):

@@ -1,0 +1,145 @@
+"""Bodies in and out: one small class a media type, and one dict of them at the end.
+
+``reader`` picks by ``Content-Type``, ``writer`` by ``Accept``; both parse the media type with its
+parameters.
+"""
+
+import csv
+import functools
+import io
+from typing import Any, Protocol
+
+import mimeparse
+import numpy.typing as npt
+import orjson
+
+from model_server.columns import Columns, Matrix
+from model_server.errors import BadRequest, NotAcceptable, UnsupportedMedia
+
+
+class Codec(Protocol):
+    """One way to write rows and predictions."""
+
+    media_type: str
+
+    def decode(self, body: bytes, columns: Columns) -> Matrix:
+        """Read a request body.
+
+        Returns
+        -------
+        X : ndarray of shape (n_rows, n_features), float64
+
+        Raises
+        ------
+        BadRequest
+            If the body is not of this type or does not fit the columns.
+        """
+        ...
+
+    def encode(self, y: npt.NDArray[Any]) -> bytes:
+        """Write predictions `y` of shape (n_rows,)."""
+        ...
+
+
+class JSONCodec:
+    """``{"instances": [...]}`` in, ``{"predictions": [...]}`` out, as KServe's v1 protocol says."""
+
+    media_type = "application/json"
+
+    def decode(self, body: bytes, columns: Columns) -> Matrix:
+        """See `Codec.decode`."""
+        try:
+            payload = orjson.loads(body)
+        except orjson.JSONDecodeError as error:
+            raise BadRequest(f"the body is not JSON: {error}") from None
+        if not isinstance(payload, dict) or "instances" not in payload:
+            raise BadRequest('the body is not an object with "instances": {"instances": [...]}')
+        instances = payload["instances"]
+        if not isinstance(instances, list):
+            raise BadRequest('"instances" is not a list of rows: {"instances": [...]}')
+        return columns.matrix(instances)
+
+    def encode(self, y: npt.NDArray[Any]) -> bytes:
+        """See `Codec.encode`."""
+        return orjson.dumps({"predictions": y.tolist()})
+
+
+class CSVCodec:
+    """A line a row, with or without a header line in; a line a prediction, without one, out."""
+
+    media_type = "text/csv"
+
+    def decode(self, body: bytes, columns: Columns) -> Matrix:
+        """See `Codec.decode`.
+
+        The first line is a header if it holds a feature's name, or nothing that a model of numbers
+        only could read.
+        """
+        try:
+            text = body.decode("utf-8-sig")
+            lines = list(csv.reader(io.StringIO(text.rstrip("\r\n"), newline=""), strict=True))
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise BadRequest(f"the body is not CSV in UTF-8: {error}") from None
+        order = list(range(len(columns.names)))
+        if lines and columns.is_header(lines[0]):
+            order = columns.order(lines.pop(0))
+        return columns.matrix(
+            [columns.number(line[place], row, column) for column, place in enumerate(order)]
+            if len(line) == len(order)
+            else line
+            for row, line in enumerate(lines, start=1)
+        )
+
+    def encode(self, y: npt.NDArray[Any]) -> bytes:
+        """See `Codec.encode`."""
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows([value] for value in y.tolist())
+        return text.getvalue().encode()
+
+
+@functools.lru_cache(maxsize=128)
+def reader(content_type: str | None) -> Codec:
+    """Return the codec that reads bodies of a ``Content-Type``; JSON where there is none.
+
+    Raises
+    ------
+    UnsupportedMedia
+        If there is none for it, or its charset is not UTF-8.
+    """
+    if content_type is None:
+        return CODECS[JSONCodec.media_type]
+    try:
+        kind, subtype, parameters = mimeparse.parse_mime_type(content_type)
+    except mimeparse.MimeTypeParseException:
+        kind, subtype, parameters = "", "", {}
+    codec = CODECS.get(f"{kind}/{subtype}".lower())
+    if codec is None:
+        raise UnsupportedMedia(
+            f"can't read Content-Type {content_type[:80]!r}; send {' or '.join(CODECS)}"
+        )
+    charset = parameters.get("charset", "utf-8").strip("'").lower()
+    if charset not in {"utf-8", "utf8", "us-ascii"}:
+        raise UnsupportedMedia(f"can't read charset {charset[:40]!r}; send UTF-8")
+    return codec
+
+
+@functools.lru_cache(maxsize=128)
+def writer(accept: str | None) -> Codec:
+    """Return the codec that an ``Accept`` header likes best; JSON where it does not care.
+
+    Raises
+    ------
+    NotAcceptable
+        If it takes none of them.
+    """
+    try:
+        best = mimeparse.best_match(reversed(CODECS), accept or "*/*")
+    except mimeparse.MimeTypeParseException:
+        best = ""
+    if not best:
+        raise NotAcceptable(f"can't write Accept {accept!r:.80}; take {' or '.join(CODECS)}")
+    return CODECS[best]
+
+
+CODECS: dict[str, Codec] = {codec.media_type: codec for codec in (JSONCodec(), CSVCodec())}
+"""The default comes first."""
