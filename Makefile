@@ -22,3 +22,23 @@ lock: ## Resolve the requirements again, with hashes
 	@$(LOCK) --all-extras pyproject.toml --output-file requirements/dev.txt
 	@$(LOCK) --extra training --constraint requirements/dev.txt pyproject.toml --output-file requirements/training.txt
 	@$(LOCK) --extra sklearn --constraint requirements/dev.txt pyproject.toml --output-file requirements/server.txt
+
+train: models/rooms/manifest.json ## Train the built-in models, where there are none
+
+models/rooms/manifest.json: | install
+	@$(BIN)/python -m training
+
+run: train ## Serve the models on port 8080 until Ctrl-C
+	@exec $(BIN)/python -m model_server --print-example
+
+test: install ## Pass every test that this machine can run; REQUIRE_ALL=1 makes a skip a failure
+	@$(BIN)/pytest
+
+check: install ## Lint, check types and look for drift
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+
+format: install ## Format the code and mend what ruff can
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .

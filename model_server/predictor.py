@@ -5,6 +5,7 @@ body reaches ``preprocess`` as bytes; for v2, over REST or gRPC, as an ``InferRe
 """
 
 import asyncio
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -121,7 +122,7 @@ class Predictor(Model):
         output = InferOutput(name=OUTPUT, shape=list(y.shape), datatype=_datatype(y))
         output.set_data_from_numpy(y, binary_data=request.use_binary_outputs)
         return InferResponse(
-            response_id=request.id,
+            response_id=request.id or str(uuid.uuid4()),
             model_name=self.name,
             model_version=self.artifact.manifest.version,
             infer_outputs=[output],

@@ -5,6 +5,7 @@ import contextlib
 import logging
 import signal
 import socket
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -29,6 +30,8 @@ from model_server.schema import describe
 from model_server.settings import Settings
 
 log = logging.getLogger("model_server")
+
+warnings.filterwarnings("ignore", "ORJSONResponse is deprecated")  # KServe's answers use it
 
 
 class BytesDataPlane(DataPlane):
@@ -71,8 +74,9 @@ class Routes(RESTServer):
 
     def create_application(self) -> None:
         """Add routes and error handlers to KServe's application."""
-        super().create_application()
         app: FastAPI = kserve.model_server.app
+        app.add_api_route("/v1/models/{model_name}:predict", _not_posted, include_in_schema=False)
+        super().create_application()
         app.add_api_route("/v1/models/{model_name}/schema", self.schema, tags=["V1"])
         for error, answer in _ANSWERS.items():
             app.add_exception_handler(error, answer)
@@ -198,6 +202,7 @@ class Server(kserve.ModelServer):
                 access_log=self.settings.access_log,
                 lifespan="off",
                 server_header=False,
+                proxy_headers=False,
                 timeout_keep_alive=self.timeout_keep_alive,
                 timeout_graceful_shutdown=self.grace_period,
             ),
@@ -227,12 +232,17 @@ def _error(status: int, message: str) -> JSONResponse:
     return JSONResponse({"error": message}, status)
 
 
+async def _not_posted() -> None:
+    # KServe would look for a model named "{model_name}:predict".
+    raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED, headers={"allow": "POST"})
+
+
 async def _request_error(_: Request, error: RequestError) -> JSONResponse:
     return _error(error.status, str(error))
 
 
-async def _http_error(_: Request, error: HTTPException) -> JSONResponse:
-    response = _error(error.status_code, error.detail)
+async def _http_error(request: Request, error: HTTPException) -> JSONResponse:
+    response = _error(error.status_code, f"{error.detail}: {request.method} {request.url.path}")
     response.headers.update(error.headers or {})
     return response
 

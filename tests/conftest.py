@@ -1,0 +1,64 @@
+"""Fixtures of every test: a clean environment, the trained models, a server on free ports.
+
+A test that needs a missing program is skipped with a line that names it; with ``REQUIRE_ALL=1`` a
+skip is a failure.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.server_process import ServerProcess
+
+REQUIRE_ALL = os.environ.get("REQUIRE_ALL") == "1"
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in os.environ:
+        if variable.startswith("MODEL_SERVER_"):
+            monkeypatch.delenv(variable)
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Train the built-in models once; tests that change files copy the folder."""
+    out = tmp_path_factory.mktemp("trained") / "models"
+    subprocess.run([sys.executable, "-m", "training", "--out", str(out)], check=True)
+    return out
+
+
+@pytest.fixture(scope="session")
+def server(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """Serve the built-in models; for tests that change nothing."""
+    with ServerProcess(models, log=tmp_path_factory.mktemp("server") / "log") as process:
+        yield process
+
+
+@pytest.fixture
+def own_models(models: Path, tmp_path: Path) -> Path:
+    """Copy the trained models, to be changed."""
+    return Path(shutil.copytree(models, tmp_path / "models"))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for marker in item.iter_markers("needs"):
+        for program in marker.args:
+            if shutil.which(program) is None:
+                pytest.skip(f"SKIPPED FOR WANT OF A PROGRAM: {program} is not installed")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if REQUIRE_ALL and report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid}: skipped, and REQUIRE_ALL=1: {report.longreprtext}"
+    return report

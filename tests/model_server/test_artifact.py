@@ -1,0 +1,114 @@
+"""The model directory: written whole or not at all, read only when it is what it says."""
+
+import hashlib
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from model_server import artifact, runtime
+from model_server.errors import ArtifactError
+from model_server.manifest import Manifest
+
+FILES = ["manifest.json", "manifest.sha256", "model.joblib", "model.onnx", "report.html"]
+
+
+def change(directory: Path, changes: dict[str, Any], *, drop: str | None = None) -> None:
+    """Write the directory again with a changed manifest, its checksums in order."""
+    read = artifact.read(directory)
+    files = {file: (directory / file).read_bytes() for file in read.manifest.files if file != drop}
+    artifact.write(directory, read.manifest.model_copy(update=changes), files)
+
+
+@pytest.fixture
+def rooms(own_models: Path) -> Path:
+    return own_models / "rooms"
+
+
+def test_what_was_written_is_read(rooms: Path) -> None:
+    read = artifact.read(rooms)
+    assert read.manifest.name == "rooms"
+    assert sorted(os.listdir(rooms)) == FILES
+    assert read.model_file == "model.onnx"
+    assert read.model == (rooms / "model.onnx").read_bytes()
+    assert read.digest == hashlib.sha256((rooms / "manifest.json").read_bytes()).hexdigest()
+
+
+def test_sha256sum_checks_the_manifest(rooms: Path) -> None:
+    subprocess.run(["sha256sum", "--check", "manifest.sha256"], cwd=rooms, check=True)
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_a_missing_file(rooms: Path, file: str) -> None:
+    (rooms / file).unlink()
+    with pytest.raises(ArtifactError, match=f"{file}: is missing; train the model again"):
+        artifact.read(rooms)
+
+
+@pytest.mark.parametrize("file", FILES)
+@pytest.mark.parametrize("share", [0, 0.5, 0.99])
+def test_a_truncated_file(rooms: Path, file: str, share: float) -> None:
+    content = (rooms / file).read_bytes()
+    (rooms / file).write_bytes(content[: int(len(content) * share)])
+    with pytest.raises(ArtifactError) as refused:
+        artifact.read(rooms)
+    assert refused.value.file == ("manifest.json" if file == "manifest.sha256" else file)
+
+
+def test_a_manifest_of_another_version(rooms: Path) -> None:
+    changed = {**json.loads((rooms / "manifest.json").read_text()), "format": 2}
+    text = json.dumps(changed).encode()
+    (rooms / "manifest.json").write_bytes(text)
+    digest = hashlib.sha256(text).hexdigest()
+    (rooms / "manifest.sha256").write_text(f"{digest}  manifest.json\n")
+    with pytest.raises(ArtifactError, match="is not a manifest of this version: format: "):
+        artifact.read(rooms)
+
+
+def test_no_file_outside_the_directory_is_named() -> None:
+    with pytest.raises(ValueError, match="String should match pattern"):
+        Manifest.model_validate_json('{"files": {"../model.joblib": "' + "0" * 64 + '"}}')
+
+
+def test_another_version_of_scikit_learn(rooms: Path) -> None:
+    libraries = {**artifact.read(rooms).manifest.libraries, "scikit-learn": "0.24.0"}
+    change(rooms, {"libraries": libraries})
+    runtime.load(artifact.read(rooms))
+    change(rooms, {}, drop="model.onnx")
+    with pytest.raises(ArtifactError, match=r"model\.joblib: made by scikit-learn 0\.24\.0, and"):
+        runtime.load(artifact.read(rooms))
+
+
+@pytest.mark.parametrize("drop", [None, "model.onnx"])
+def test_a_golden_row_that_comes_out_differently(rooms: Path, drop: str | None) -> None:
+    golden = artifact.read(rooms).manifest.golden
+    first, second, *rest = golden.predictions
+    assert isinstance(second, float)
+    wrong = golden.model_copy(update={"predictions": (first, second + 1.0, *rest)})
+    change(rooms, {"golden": wrong}, drop=drop)
+    with pytest.raises(ArtifactError, match="golden row 2 comes out as"):
+        runtime.load(artifact.read(rooms))
+
+
+@pytest.mark.parametrize("file", ["model.onnx", "model.joblib"])
+def test_a_file_that_is_none_of_its_kind(rooms: Path, file: str) -> None:
+    manifest = artifact.read(rooms).manifest
+    artifact.write(rooms, manifest, {file: b"nothing of the kind"})
+    with pytest.raises(ArtifactError, match=f"{file}: .*; "):
+        runtime.load(artifact.read(rooms))
+
+
+def test_a_write_that_fails_leaves_what_was_there(rooms: Path) -> None:
+    before = artifact.read(rooms)
+    with pytest.raises(OSError, match="No such file"):
+        artifact.write(rooms, before.manifest, {"no/such/folder": b""})
+    assert artifact.read(rooms) == before
+    assert [path.name for path in rooms.parent.iterdir() if path.name.startswith(".")] == []
+
+
+def test_folders_with_a_dot_are_not_models(own_models: Path) -> None:
+    (own_models / ".rooms-halfway").mkdir()
+    assert [path.name for path in artifact.find(own_models)] == ["boston", "rooms"]

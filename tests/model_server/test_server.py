@@ -1,0 +1,176 @@
+"""Starting, describing, logging and stopping, on real processes."""
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from model_server import artifact
+from tests.server_process import DEADLINE_S, ROOT, ServerProcess, refuse
+
+
+def test_models_and_their_readiness(server: ServerProcess) -> None:
+    assert server.client.get("/v1/models").json() == {"models": ["boston", "rooms"]}
+    assert server.client.get("/v1/models/rooms").json() == {"name": "rooms", "ready": True}
+    assert server.client.get("/v2/health/live").json() == {"live": True}
+    assert server.client.get("/v2/health/ready").json() == {"ready": True}
+
+
+def test_schema_describes_features_and_target(server: ServerProcess) -> None:
+    schema = server.client.get("/v1/models/rooms/schema").json()
+    rooms = schema["features"]["properties"]["RM"]
+    assert (rooms["x-minimum"], rooms["default"], rooms["x-maximum"]) == (3.561, 6.2085, 8.78)
+    assert rooms["x-unit"] == "rooms"
+    assert schema["target"]["x-unit"] == "USD"
+    assert schema["target"]["x-interval"]["lower"] < 0 < schema["target"]["x-interval"]["upper"]
+
+
+@pytest.mark.parametrize("name", ["rooms", "boston"])
+def test_schema_is_a_json_schema_and_its_example_is_predicted(
+    server: ServerProcess, name: str
+) -> None:
+    schema = server.client.get(f"/v1/models/{name}/schema").json()
+    [example] = schema["features"]["examples"]
+    jsonschema.Draft202012Validator.check_schema(schema["features"])
+    jsonschema.Draft202012Validator.check_schema(schema["target"])
+    jsonschema.validate(example, schema["features"])
+    answer = server.predict(name, json.dumps({"instances": [example]}), "application/json")
+    jsonschema.validate(answer.json()["predictions"][0], schema["target"])
+
+
+def test_the_tensors_of_v2_are_described(server: ServerProcess) -> None:
+    metadata = server.client.get("/v2/models/boston").json()
+    assert metadata["inputs"] == [{"name": "input-0", "datatype": "FP64", "shape": [-1, 12]}]
+    assert metadata["outputs"] == [{"name": "output-0", "datatype": "FP64", "shape": [-1]}]
+
+
+def test_requests_are_counted(server: ServerProcess) -> None:
+    server.predict("rooms", '{"instances": [[6.5]]}', "application/json")
+    text = server.client.get("/metrics").text
+    assert 'request_predict_seconds_count{model_name="rooms"}' in text
+
+
+@pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops_it_cleanly(models: Path, tmp_path: Path, sig: signal.Signals) -> None:
+    with ServerProcess(models, log=tmp_path / "log") as server:
+        server.predict("rooms", '{"instances": [["six"]]}', "application/json")
+        server.predict("rooms", '{"instances": [[6.5]]}', "application/json")
+        assert server.stop(sig) == 0
+    messages = [record["message"] for record in server.records()]
+    assert messages == [
+        "serving",
+        "stopping once the requests in flight are answered",
+        "stopped",
+    ]
+
+
+def test_a_request_in_flight_is_answered(models: Path, tmp_path: Path) -> None:
+    body = b'{"instances": [[6.5]]}'
+    head = (
+        b"POST /v1/models/rooms:predict HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+        b"content-length: %d\r\n\r\n" % len(body)
+    )
+    with ServerProcess(models, log=tmp_path / "log") as server:
+        with socket.create_connection(("127.0.0.1", server.http_port), DEADLINE_S) as connection:
+            connection.sendall(head + body[:5])
+            server.client.get("/v2/health/live")
+            server.process.send_signal(signal.SIGTERM)
+            connection.sendall(body[5:])
+            assert connection.recv(65536).startswith(b"HTTP/1.1 200 OK\r\n")
+        assert server.process.wait(DEADLINE_S) == 0
+
+
+def test_access_log_is_asked_for(models: Path, tmp_path: Path) -> None:
+    with ServerProcess(models, "--access-log", log=tmp_path / "log") as server:
+        server.client.get("/v1/models")
+        server.stop()
+    assert any("GET /v1/models" in record["message"] for record in server.records())
+
+
+def test_a_curl_to_paste_is_printed(models: Path, tmp_path: Path) -> None:
+    with ServerProcess(models, "--print-example", log=tmp_path / "log") as server:
+        [command] = [
+            line for line in server.log.read_text().splitlines() if line.startswith("curl ")
+        ]
+        answered = subprocess.run(
+            ["bash", "-c", command], capture_output=True, text=True, check=True
+        )
+    assert 10_000 < json.loads(answered.stdout)["predictions"][0] < 50_000
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        (name, file)
+        for name in ("rooms", "boston")
+        for file in (
+            "manifest.json",
+            "manifest.sha256",
+            "model.joblib",
+            "model.onnx",
+            "report.html",
+        )
+    ],
+)
+def test_a_flipped_byte_refuses_to_start(own_models: Path, name: str, file: str) -> None:
+    path = own_models / name / file
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    line = refuse(own_models)
+    at_fault = "manifest.json" if file == "manifest.sha256" else file
+    assert line.startswith(f"{own_models / name}: {at_fault}: ")
+    assert line.endswith("; train the model again or restore the directory from its source")
+
+
+def test_a_broken_model_can_be_skipped(own_models: Path, tmp_path: Path) -> None:
+    (own_models / "boston" / "model.onnx").write_bytes(b"damaged")
+    with ServerProcess(own_models, "--skip-broken", log=tmp_path / "log") as server:
+        assert server.client.get("/v1/models/rooms").status_code == 200
+        assert server.client.get("/v2/health/ready").status_code == 200
+        good = server.predict("rooms", '{"instances": [[6.5]]}', "application/json")
+        assert good.status_code == 200
+        for answer in (
+            server.client.get("/v1/models/boston"),
+            server.client.get("/v1/models/boston/schema"),
+            server.predict("boston", '{"instances": [[6.5]]}', "application/json"),
+        ):
+            assert answer.status_code == 503
+            assert answer.json() == {"error": "Model with name boston is not ready."}
+    assert "model.onnx: damaged or changed (7 bytes" in server.records()[0]["message"]
+
+
+def test_no_model_at_all_refuses_to_start(tmp_path: Path) -> None:
+    assert refuse(tmp_path / "nowhere").endswith("is not a directory; set --models to one")
+    (tmp_path / "empty").mkdir()
+    assert "holds no model directory; run `make train` first" in refuse(tmp_path / "empty")
+
+
+def test_two_models_of_one_name_refuse_to_start(own_models: Path) -> None:
+    (own_models / "rooms").rename(own_models / "a")
+    (own_models / "boston").rename(own_models / "b")
+    read = artifact.read(own_models / "a")
+    files = {file: (own_models / "a" / file).read_bytes() for file in read.manifest.files}
+    artifact.write(own_models / "b", read.manifest, files)
+    assert "a second model named 'rooms'" in refuse(own_models)
+
+
+def test_a_taken_port_refuses_to_start(server: ServerProcess, models: Path) -> None:
+    line = refuse(models, "--http-port", str(server.http_port))
+    assert line.endswith("(Address already in use); choose another with --http-port")
+    line = refuse(models, "--http-port", "0", "--grpc-port", str(server.grpc_port))
+    assert line.endswith("(Address already in use); choose another with --grpc-port")
+
+
+def test_scikit_learn_is_not_imported_for_onnx(models: Path) -> None:
+    script = (
+        "import sys; from pathlib import Path; from model_server import artifact, runtime\n"
+        f"runtime.load(artifact.read(Path({str(models / 'boston')!r})))\n"
+        "assert 'onnxruntime' in sys.modules and 'sklearn' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True)
