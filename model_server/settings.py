@@ -30,9 +30,10 @@ class Settings:
         default=False,
     )
     body_limit_bytes: int = _setting("longest request body, in bytes", default=6 * 1024**2)
-    drain_timeout_s: int = _setting(
-        "how long requests in flight may take after SIGTERM", default=20
+    drain_delay_s: int = _setting(
+        "how long connections are still accepted after SIGTERM, while clients move on", default=1
     )
+    drain_timeout_s: int = _setting("how long requests in flight may take after that", default=20)
     log_level: str = _setting("least level that is logged", default="info", choices=_LEVELS)
     access_log: bool = _setting("log a line for every request", default=False)
     print_example: bool = _setting(

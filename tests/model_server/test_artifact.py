@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -31,7 +30,7 @@ def rooms(own_models: Path) -> Path:
 def test_what_was_written_is_read(rooms: Path) -> None:
     read = artifact.read(rooms)
     assert read.manifest.name == "rooms"
-    assert sorted(os.listdir(rooms)) == FILES
+    assert sorted(path.name for path in rooms.iterdir()) == FILES
     assert read.model_file == "model.onnx"
     assert read.model == (rooms / "model.onnx").read_bytes()
     assert read.digest == hashlib.sha256((rooms / "manifest.json").read_bytes()).hexdigest()

@@ -64,9 +64,33 @@ def test_a_signal_stops_it_cleanly(models: Path, tmp_path: Path, sig: signal.Sig
     messages = [record["message"] for record in server.records()]
     assert messages == [
         "serving",
-        "stopping once the requests in flight are answered",
+        "stopping",
         "stopped",
     ]
+
+
+def test_a_second_signal_stops_it_at_once(models: Path, tmp_path: Path) -> None:
+    flags = ("--drain-delay-s", "3600")
+    with ServerProcess(models, *flags, log=tmp_path / "log") as server:
+        server.process.send_signal(signal.SIGTERM)
+        while server.client.get("/v2/health/ready").status_code == 200:
+            pass
+        assert server.stop() == 0
+
+
+def test_while_it_drains_it_answers_and_closes_connections(models: Path, tmp_path: Path) -> None:
+    flags = ("--drain-delay-s", "3600")
+    with ServerProcess(models, *flags, log=tmp_path / "log") as server:
+        before = server.predict("rooms", '{"instances": [[6.5]]}', "application/json")
+        assert "connection" not in before.headers
+        server.process.send_signal(signal.SIGTERM)
+        while server.client.get("/v2/health/ready").status_code == 200:
+            pass
+        after = server.predict("rooms", '{"instances": [[6.5]]}', "application/json")
+        assert after.content == before.content
+        assert after.headers["connection"] == "close"
+        assert server.client.get("/v2/health/live").status_code == 200
+        server.process.send_signal(signal.SIGTERM)
 
 
 def test_a_request_in_flight_is_answered(models: Path, tmp_path: Path) -> None:
@@ -174,3 +198,14 @@ def test_scikit_learn_is_not_imported_for_onnx(models: Path) -> None:
         "assert 'onnxruntime' in sys.modules and 'sklearn' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True)
+
+
+def test_onnx_runtime_reports_to_no_one(models: Path, tmp_path: Path) -> None:
+    home = {"HOME": str(tmp_path / "home"), "XDG_CACHE_HOME": str(tmp_path / "home")}
+    (tmp_path / "home").mkdir()
+    with ServerProcess(models, log=tmp_path / "log", environment=home) as server:
+        environment = Path(f"/proc/{server.process.pid}/maps").read_text()
+        assert "onnxruntime" in environment
+        server.stop()
+    assert list((tmp_path / "home").iterdir()) == []
+    assert [record["level"] for record in server.records()] == ["INFO", "INFO", "INFO"]

@@ -1,0 +1,53 @@
+# The server's image: `docker build .` trains the built-in models in a stage of its own, so that a
+# clean clone is enough. Packages come from the locks in requirements/, each by its hash.
+ARG PYTHON=3.13-slim-trixie
+
+FROM python:${PYTHON} AS base
+ENV PATH=/opt/venv/bin:$PATH \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1
+
+FROM base AS packages
+COPY requirements/server.txt .
+RUN --mount=type=cache,target=/root/.cache/pip \
+    python -m venv --without-pip /opt/venv && \
+    pip --python /opt/venv install --no-compile --require-hashes --requirement server.txt
+# What no server imports, 170 MB: tests, the asynchronous Kubernetes client, image formats, build
+# tools, ONNX Runtime's converters and the C library that its Python module does not link to. Then
+# bytecode, but only of what is imported at a start: the root file system may be read-only.
+RUN cd /opt/venv/lib/python3*/site-packages && \
+    find . -type d \( -name tests -o -name test \) -prune -exec rm -rf {} + && \
+    rm -rf kubernetes/aio PIL pillow* setuptools* _distutils_hack distutils-precedence.pth \
+           onnxruntime/transformers onnxruntime/quantization onnxruntime/tools \
+           onnxruntime/capi/libonnxruntime.so* && \
+    PYTHONDONTWRITEBYTECODE= python -c "import kserve.model_server, kserve.protocol.grpc.server, \
+joblib, mimeparse, onnxruntime, pandas, pythonjsonlogger.orjson, \
+sklearn.compose, sklearn.ensemble, sklearn.linear_model, sklearn.pipeline, uvloop"
+
+FROM packages AS models
+COPY requirements/training.txt .
+RUN --mount=type=cache,target=/root/.cache/pip \
+    pip --python /opt/venv install --no-compile --require-hashes --requirement training.txt
+WORKDIR /src
+# Only what training reads, so that other edits of the server do not train again.
+COPY model_server/__init__.py model_server/artifact.py model_server/columns.py \
+     model_server/errors.py model_server/manifest.py model_server/runtime.py model_server/
+COPY training training
+RUN python -m training --out /models
+
+FROM base AS server
+LABEL org.opencontainers.image.title="model-server" \
+      org.opencontainers.image.description="Serves scikit-learn models with KServe: JSON and CSV" \
+      org.opencontainers.image.licenses="Apache-2.0"
+RUN rm -rf /usr/local/bin/pip* /usr/local/lib/python3*/site-packages/pip* \
+           /usr/local/lib/python3*/ensurepip /usr/bin/pip* /usr/lib/python3*/ensurepip \
+           /usr/lib/python3/dist-packages/pip* /usr/share/python-wheels
+COPY --from=packages /opt/venv /opt/venv
+COPY --from=models /models /models
+WORKDIR /app
+COPY model_server model_server
+ENV MODEL_SERVER_MODELS=/models
+USER 65532:65532
+EXPOSE 8080 8081
+HEALTHCHECK --interval=10s --timeout=3s --start-period=10s CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen('http://127.0.0.1:%s/v2/health/ready' % os.environ.get('MODEL_SERVER_HTTP_PORT', 8080), timeout=2)"]
+ENTRYPOINT ["python", "-m", "model_server"]

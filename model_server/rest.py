@@ -1,0 +1,131 @@
+"""KServe's REST routes: v1 bodies are left to our codecs, and every error is ``{"error": ...}``."""
+
+import warnings
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any
+
+import kserve.model_server
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from kserve.errors import InferenceError, InvalidInput, ModelNotFound, ModelNotReady
+from kserve.protocol.dataplane import DataPlane
+from kserve.protocol.rest.server import RESTServer
+from starlette.exceptions import HTTPException
+
+from model_server.errors import RequestError
+from model_server.predictor import Predictor
+from model_server.schema import describe
+
+warnings.filterwarnings("ignore", "ORJSONResponse is deprecated")  # KServe's answers use it
+
+
+class BytesDataPlane(DataPlane):
+    """KServe's data plane, but a v1 body stays as it came: the predictor's codecs read it."""
+
+    def decode(
+        self,
+        body: Any,
+        headers: dict[str, str],
+        protocol_version: str = "v1",
+        model_name: str | None = None,
+    ) -> tuple[Any, dict[str, Any]]:
+        """Decode v2 requests only; one that KServe trips over is the client's mistake."""
+        if protocol_version == "v1":
+            return body, {}
+        try:
+            return super().decode(body, headers, protocol_version, model_name)
+        except (InferenceError, AttributeError, KeyError, TypeError, ValueError) as error:
+            raise InvalidInput(f"not a v2 inference request: {error}") from error
+
+    def encode(
+        self,
+        model_name: str,
+        response: Any,
+        headers: dict[str, str],
+        req_attributes: dict[str, Any],
+    ) -> tuple[Any, dict[str, str]]:
+        """Encode v2 responses only."""
+        if isinstance(response, bytes):
+            return response, {}
+        return super().encode(model_name, response, headers, req_attributes)
+
+    async def ready(self) -> bool:
+        """Tell whether any model can answer."""
+        return any(model.ready for model in self.model_registry.get_models().values())
+
+
+class Routes(RESTServer):
+    """KServe's REST routes and the schema's, with every error answered as ``{"error": "..."}``."""
+
+    def create_application(self) -> None:
+        """Add routes and error handlers to KServe's application."""
+        app: FastAPI = kserve.model_server.app
+        app.add_api_route(
+            "/v1/models/{model_name}:predict",
+            _not_posted,
+            methods=["GET", "HEAD", "OPTIONS", "PUT", "PATCH", "DELETE"],
+            include_in_schema=False,
+        )
+        super().create_application()
+        app.add_api_route("/v1/models/{model_name}/schema", self.schema, tags=["V1"])
+        for error, answer in _ANSWERS.items():
+            app.add_exception_handler(error, answer)
+
+    async def schema(self, model_name: str) -> dict[str, Any]:
+        """Describe a model's features and target as JSON Schema."""
+        model = self.dataplane.model_registry.get_model(model_name)
+        if model is None:
+            raise ModelNotFound(model_name)
+        if not isinstance(model, Predictor):
+            raise ModelNotReady(model_name)
+        return describe(model.artifact.manifest)
+
+
+def _error(status: int, message: str) -> JSONResponse:
+    return JSONResponse({"error": message}, status)
+
+
+async def _not_posted() -> None:
+    # KServe would look for a model named "{model_name}:predict".
+    raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED, headers={"allow": "POST"})
+
+
+async def _request_error(_: Request, error: RequestError) -> JSONResponse:
+    return _error(error.status, str(error))
+
+
+async def _http_error(request: Request, error: HTTPException) -> JSONResponse:
+    response = _error(error.status_code, f"{error.detail}: {request.method} {request.url.path}")
+    response.headers.update(error.headers or {})
+    return response
+
+
+async def _unreadable(_: Request, error: RequestValidationError) -> JSONResponse:
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    return _error(HTTPStatus.BAD_REQUEST, f"{where}: {first['msg']}")
+
+
+async def _unexpected(_: Request, error: Exception) -> JSONResponse:
+    return _error(HTTPStatus.INTERNAL_SERVER_ERROR, f"{type(error).__name__}: see the server's log")
+
+
+def _answer(status: HTTPStatus) -> Callable[[Request, Exception], Any]:
+    async def answer(_: Request, error: Exception) -> JSONResponse:
+        return _error(status, str(error))
+
+    return answer
+
+
+_ANSWERS: dict[type[Exception], Any] = {
+    RequestError: _request_error,
+    HTTPException: _http_error,
+    RequestValidationError: _unreadable,
+    InvalidInput: _answer(HTTPStatus.BAD_REQUEST),
+    ModelNotFound: _answer(HTTPStatus.NOT_FOUND),
+    ModelNotReady: _answer(HTTPStatus.SERVICE_UNAVAILABLE),
+    NotImplementedError: _answer(HTTPStatus.NOT_FOUND),
+    Exception: _unexpected,
+}
