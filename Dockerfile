@@ -35,7 +35,7 @@ COPY model_server/__init__.py model_server/artifact.py model_server/columns.py \
 COPY training training
 RUN python -m training --out /models
 
-FROM base AS server
+FROM base AS runtime
 LABEL org.opencontainers.image.title="model-server" \
       org.opencontainers.image.description="Serves scikit-learn models with KServe: JSON and CSV" \
       org.opencontainers.image.licenses="Apache-2.0"
@@ -47,7 +47,15 @@ COPY --from=models /models /models
 WORKDIR /app
 COPY model_server model_server
 ENV MODEL_SERVER_MODELS=/models
-USER 65532:65532
 EXPOSE 8080 8081
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen('http://127.0.0.1:%s/v2/health/ready' % os.environ.get('MODEL_SERVER_HTTP_PORT', 8080), timeout=2)"]
+
+# For `skaffold dev`: the code can be written, and the server starts again when it is.
+FROM runtime AS dev
+RUN chown -R 65532:65532 /app
+USER 65532:65532
+ENTRYPOINT ["watchfiles", "--filter", "python", "python -m model_server", "/app/model_server"]
+
+FROM runtime AS server
+USER 65532:65532
 ENTRYPOINT ["python", "-m", "model_server"]

@@ -1,0 +1,77 @@
+"""The notes after an installation can be pasted."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.chart.helm_chart import HelmChart, Object
+
+pytestmark = pytest.mark.needs("helm")
+
+
+Notes = Callable[[Object], str]
+
+
+@pytest.fixture
+def notes(chart: HelmChart, tmp_path: Path) -> Notes:
+    """Render the notes: in a copy of the chart, as ``helm template`` leaves them out."""
+    copy = tmp_path / "chart"
+    shutil.copytree(chart.folder, copy)
+    text = (copy / "templates/NOTES.txt").read_text()
+    (copy / "templates/_notes.tpl").write_text(f'{{{{- define "notes" }}}}{text}{{{{ end }}}}')
+    (copy / "templates/notes.yaml").write_text('kind: Notes\ntext: {{ include "notes" . | quote }}')
+    chart.folder = copy
+    return lambda values: str(chart.objects(values, namespace="serving")["Notes"]["text"])
+
+
+@pytest.mark.parametrize(
+    ("values", "lines"),
+    [
+        (
+            {},
+            [
+                "wait --timeout=2m --for=condition=Ready inferenceservice/model-server",
+                "port-forward service/model-server-predictor 8080:80",
+                "Pods: 1 to 5, more when they use over 70 % of the CPU they request",
+                "get hpa model-server --watch",
+            ],
+        ),
+        (
+            {"mode": "deployment", "service": {"port": 9000}, "autoscaling": {"type": "none"}},
+            [
+                "wait --timeout=2m --for=condition=Available deployment/model-server",
+                "port-forward service/model-server 8080:9000",
+                "Pods: 1, always",
+            ],
+        ),
+        (
+            {
+                "autoscaling": {
+                    "type": "keda",
+                    "cpuUtilization": 0,
+                    "keda": {"triggers": [{"type": "cron"}]},
+                },
+                "models": {"volume": {"emptyDir": {}}},
+                "ingress": {"enabled": True, "hosts": ["a.example.com"], "tls": [{}]},
+            },
+            [
+                "more when they pass another of your metrics",
+                "get scaledobject model-server --watch",
+                "/v1/models/<name>/schema tells what each reads",
+                "From outside: https://a.example.com/",
+            ],
+        ),
+    ],
+    ids=["kserve", "deployment", "keda"],
+)
+def test_the_notes(notes: Notes, values: Object, lines: list[str]) -> None:
+    text = notes(values)
+
+    for line in lines:
+        assert line in text
+    assert "kubectl --namespace serving" in text
+    assert """-H 'Content-Type: application/json' -d '{"instances": [[6.5]]}'""" in text
+    assert "-H 'Content-Type: text/csv'" in text
+    assert "helm test model-server --namespace serving --logs" in text

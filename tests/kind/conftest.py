@@ -1,0 +1,141 @@
+"""One cluster a run, with the image in it; ``KIND_CLUSTER`` names one to use and to leave."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kubernetes import client, config
+
+from manifests.cluster import HERE, PROGRAMS, Cluster
+from tests.kind.access import NODE_PORT, wait
+from tests.server_process import ROOT
+
+RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
+
+
+@dataclass(frozen=True)
+class Kubernetes:
+    """A cluster, and the API clients for it."""
+
+    cluster: Cluster
+    core: client.CoreV1Api
+    apps: client.AppsV1Api
+    custom: client.CustomObjectsApi
+
+    def namespace(self, name: str) -> str:
+        """Make a namespace that takes only restricted pods."""
+        metadata = client.V1ObjectMeta(name=name, labels=RESTRICTED)
+        self.core.create_namespace(client.V1Namespace(metadata=metadata))
+        return name
+
+    def delete_namespace(self, name: str) -> None:
+        self.core.delete_namespace(name)
+        wait(f"namespace {name} gone", lambda: name not in self.namespaces())
+
+    def namespaces(self) -> set[str]:
+        return {namespace.metadata.name for namespace in self.core.list_namespace().items}
+
+    def pods(self, namespace: str) -> list[client.V1Pod]:
+        """Return the server's pods that are ready and not on their way out."""
+        listed = self.core.list_namespaced_pod(
+            namespace, label_selector="app.kubernetes.io/component=server"
+        )
+        return [pod for pod in listed.items if not pod.metadata.deletion_timestamp and ready(pod)]
+
+    def ready_service(self, namespace: str, name: str) -> bool:
+        """Tell whether an InferenceService is ready in its newest generation."""
+        service = self.custom.get_namespaced_custom_object(
+            "serving.kserve.io", "v1beta1", namespace, "inferenceservices", name
+        )
+        status = service.get("status", {})
+        conditions = {one["type"]: one["status"] for one in status.get("conditions", [])}
+        current = status.get("observedGeneration") == service["metadata"]["generation"]
+        return current and conditions.get("Ready") == "True"
+
+
+def ready(pod: client.V1Pod) -> bool:
+    conditions = {one.type: one.status for one in pod.status.conditions or []}
+    return conditions.get("Ready") == "True"
+
+
+@pytest.fixture(scope="session")
+def cluster(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[Cluster]:
+    for program in PROGRAMS:
+        if shutil.which(program) is None:
+            pytest.skip(f"SKIPPED FOR WANT OF A PROGRAM: {program} is not installed")
+    kubeconfig = tmp_path_factory.mktemp("kind") / "kubeconfig"
+    given = os.environ.get("KIND_CLUSTER")
+    cluster = Cluster(given or "model-server-test", kubeconfig)
+    if not given:
+        cluster.down()
+    try:
+        cluster.up(HERE / "kind.yaml")
+        yield cluster
+    finally:
+        if request.session.testsfailed:
+            logs = tmp_path_factory.mktemp("kind-logs")
+            cluster.run("kind", "export", "logs", str(logs), "--name", cluster.name)
+            print(f"the cluster's logs are in {logs}")  # noqa: T201 - for who looks why it failed
+        if not given:
+            cluster.down()
+
+
+@pytest.fixture(scope="session")
+def kubernetes(cluster: Cluster) -> Iterator[Kubernetes]:
+    path = cluster.environment["KUBECONFIG"]
+    with config.new_client_from_config(path, context=cluster.context) as api:
+        yield Kubernetes(
+            cluster, client.CoreV1Api(api), client.AppsV1Api(api), client.CustomObjectsApi(api)
+        )
+
+
+@pytest.fixture(scope="session")
+def image(cluster: Cluster) -> str:
+    """Build the server's image and load it."""
+    name = "model-server:test"
+    cluster.run("docker", "build", "--tag", name, str(ROOT))
+    cluster.load([name])
+    return name
+
+
+@pytest.fixture(scope="session")
+def changed_image(cluster: Cluster, image: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Build an image whose model ``rooms`` answers in thousands of dollars, and load it."""
+    folder = tmp_path_factory.mktemp("changed")
+    flags = ("--target", "MEDV", "--features", "RM", "--name", "rooms", "--out", "models")
+    data = ("--data", str(ROOT / "training/data/boston_housing.csv"))
+    command = [sys.executable, "-m", "training", *data, *flags]
+    subprocess.run(command, cwd=folder, check=True)
+    (folder / "Dockerfile").write_text(f"FROM {image}\nCOPY models /models\n")
+    name = "model-server:test-changed"
+    cluster.run("docker", "build", "--tag", name, str(folder))
+    cluster.load([name])
+    return name
+
+
+@pytest.fixture(scope="session")
+def node_address(cluster: Cluster) -> str:
+    """Return where NodePort 30080 comes out on this machine."""
+    node = f"{cluster.name}-control-plane"
+    ports = json.loads(
+        cluster.run("docker", "inspect", node, "--format", "{{json .NetworkSettings.Ports}}")
+    )
+    return f"127.0.0.1:{ports[f'{NODE_PORT}/tcp'][0]['HostPort']}"
+
+
+@pytest.fixture
+def manifest_of(models: Path) -> dict[str, Any]:
+    """Return the manifests of the built-in models, by name."""
+    return {
+        name: json.loads((models / name / "manifest.json").read_text())
+        for name in ("rooms", "boston")
+    }
