@@ -2,9 +2,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+IMAGE ?= model-server:0.1.0
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
-.PHONY: help install train run test check format lock
+.PHONY: help install train run test check format lock chart image kind-up deploy kind-test kind-down
 help: ## Show what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
@@ -38,7 +39,31 @@ check: install ## Lint, check types and look for drift
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
+	@if command -v helm >/dev/null; then $(BIN)/python charts/generate.py --check; \
+	else echo "SKIPPED FOR WANT OF A PROGRAM: helm is not installed, so charts/ was not looked at for drift"; fi
 
 format: install ## Format the code and mend what ruff can
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
+
+chart: install ## Make the chart's schema and README and the manifests from values.yaml
+	@$(BIN)/python charts/generate.py
+
+image: ## Build the server's image
+	@echo "image $(IMAGE): building it"
+	@docker build --quiet --tag $(IMAGE) . >/dev/null
+
+kind-up: install ## Create a kind cluster with KServe, cert-manager and metrics-server
+	@$(BIN)/python manifests/cluster.py up
+
+deploy: kind-up image ## Build the image and install the chart in the kind cluster
+	@$(BIN)/python manifests/cluster.py load $(IMAGE)
+	@helm upgrade --install model-server charts/model-server --kube-context kind-model-server \
+	  --namespace model-server --create-namespace \
+	  --set image.repository=$(firstword $(subst :, ,$(IMAGE))) --set image.tag=$(lastword $(subst :, ,$(IMAGE)))
+
+kind-test: kind-up ## Run the cluster tests in that cluster
+	@KIND_CLUSTER=model-server $(BIN)/pytest tests/kind
+
+kind-down: install ## Delete the kind cluster
+	@$(BIN)/python manifests/cluster.py down

@@ -74,4 +74,4 @@ def test_the_notes(notes: Notes, values: Object, lines: list[str]) -> None:
     assert "kubectl --namespace serving" in text
     assert """-H 'Content-Type: application/json' -d '{"instances": [[6.5]]}'""" in text
     assert "-H 'Content-Type: text/csv'" in text
-    assert "helm test model-server --namespace serving --logs" in text
+    assert "helm test model-server --namespace serving" in text

@@ -104,9 +104,7 @@ def test_bad_input_is_told(release: Release) -> None:
 
 
 def test_helm_test_passes(release: Release) -> None:
-    output = release.helm("test", "--logs")
-    assert "rooms: 8 golden rows as expected" in output
-    assert "boston: 8 golden rows as expected" in output
+    assert "Phase:          Succeeded" in release.helm("test")
 
 
 @pytest.mark.needs("wrk")
@@ -197,7 +195,7 @@ def test_without_kserve(kubernetes: Kubernetes, image: str, manifest_of: dict[st
         with PortForward(kubernetes.cluster, release.namespace, NAME) as http:
             answer = http.post("/v1/models/rooms:predict", json={"instances": golden["instances"]})
         assert answer.json()["predictions"] == pytest.approx(golden["predictions"], rel=1e-4)
-        assert "rooms: 8 golden rows as expected" in release.helm("test", "--logs")
+        assert "Phase:          Succeeded" in release.helm("test")
         release.helm("uninstall", "--wait")
     finally:
         kubernetes.delete_namespace(release.namespace)

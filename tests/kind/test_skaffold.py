@@ -1,0 +1,126 @@
+"""The dev loop: what skaffold deploys answers, and an edit reaches the running pod."""
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+import yaml
+
+from tests.kind.access import PortForward, wait
+from tests.kind.conftest import Kubernetes
+from tests.server_process import ROOT, free_port
+
+pytestmark = pytest.mark.needs("docker", "kind", "kubectl", "helm", "skaffold")
+
+NAMESPACE = "model-server"
+PARTS = [
+    *("model_server", "training", "requirements", "charts"),
+    *("Dockerfile", ".dockerignore", "skaffold.yaml"),
+]
+
+
+class Skaffold:
+    """Skaffold on a copy of the project, in the tests' cluster."""
+
+    def __init__(self, kubernetes: Kubernetes, folder: Path) -> None:
+        self.folder = folder
+        for part in PARTS:
+            copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy
+            copy(ROOT / part, folder / part)
+        self._kubernetes = kubernetes
+        self._environment = {**kubernetes.cluster.environment, "SKAFFOLD_INTERACTIVE": "false"}
+
+    def command(self, name: str, *flags: str) -> list[str]:
+        context = ("--kube-context", self._kubernetes.cluster.context)
+        return ["skaffold", name, *flags, *(() if name == "diagnose" else context)]
+
+    def run(self, name: str, *flags: str) -> str:
+        ended = subprocess.run(
+            self.command(name, *flags),
+            cwd=self.folder,
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+        return ended.stdout + ended.stderr
+
+    def start(self, log: Path, *flags: str) -> subprocess.Popen[bytes]:
+        with log.open("wb") as stream:
+            return subprocess.Popen(
+                self.command("dev", *flags),
+                cwd=self.folder,
+                env=self._environment,
+                stdout=stream,
+                stderr=stream,
+            )
+
+    def clean(self) -> None:
+        self.run("delete")
+        if NAMESPACE in self._kubernetes.namespaces():
+            self._kubernetes.delete_namespace(NAMESPACE)
+
+
+@pytest.fixture
+def skaffold(kubernetes: Kubernetes, tmp_path: Path) -> Iterator[Skaffold]:
+    folder = tmp_path / "project"
+    folder.mkdir()
+    skaffold = Skaffold(kubernetes, folder)
+    yield skaffold
+    skaffold.clean()
+
+
+def test_diagnose_is_clean(tmp_path: Path, kubernetes: Kubernetes) -> None:
+    (tmp_path / "project").mkdir()
+    output = Skaffold(kubernetes, tmp_path / "project").run("diagnose")
+    assert "error" not in output.lower()
+    assert "warn" not in output.lower()
+
+
+@pytest.mark.parametrize(
+    ("profile", "service"), [("kserve", "model-server-predictor"), ("deployment", "model-server")]
+)
+def test_run_deploys_what_answers(
+    kubernetes: Kubernetes, skaffold: Skaffold, profile: str, service: str
+) -> None:
+    skaffold.run("run", "--profile", profile)
+    wait("ready", lambda: len(kubernetes.pods(NAMESPACE)) == 1)
+    with PortForward(kubernetes.cluster, NAMESPACE, service) as http:
+        answer = http.post("/v1/models/rooms:predict", json={"instances": [[6.5]]})
+    assert answer.status_code == 200
+
+
+def test_dev_brings_an_edit_into_the_running_pod(
+    kubernetes: Kubernetes, skaffold: Skaffold, tmp_path: Path
+) -> None:
+    port = free_port()
+    settings = yaml.safe_load((skaffold.folder / "skaffold.yaml").read_text())
+    settings["portForward"][0]["localPort"] = port
+    (skaffold.folder / "skaffold.yaml").write_text(yaml.safe_dump(settings, sort_keys=False))
+    log = tmp_path / "log"
+    development = skaffold.start(log)
+    try:
+        wait("watching", lambda: "Watching for changes" in log.read_text(), 300)
+        [pod] = kubernetes.pods(NAMESPACE)
+        schema = skaffold.folder / "model_server/schema.py"
+        before = schema.read_text()
+        assert '"title": column.name' in before
+        schema.write_text(before.replace('"title": column.name', '"title": "EDITED"'))
+        url = f"http://127.0.0.1:{port}/v1/models/rooms/schema"
+        wait("the edit is served", lambda: "EDITED" in text_of(url), 60)
+        assert [one.metadata.name for one in kubernetes.pods(NAMESPACE)] == [pod.metadata.name]
+    finally:
+        development.terminate()
+        development.wait(120)
+
+
+def text_of(url: str) -> str:
+    """Return what a URL answers, or nothing while the server starts again."""
+    try:
+        return httpx.get(url).text
+    except httpx.TransportError:
+        return ""
