@@ -1,5 +1,6 @@
 """One cluster a run, with the image in it; ``KIND_CLUSTER`` names one to use and to leave."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 from kubernetes import client, config
 
-from manifests.cluster import HERE, PROGRAMS, Cluster
+from manifests.cluster import HERE, PROGRAMS, Cluster, ClusterError
 from tests.kind.access import NODE_PORT, wait
 from tests.server_process import ROOT
 
@@ -65,6 +66,13 @@ def ready(pod: client.V1Pod) -> bool:
     return conditions.get("Ready") == "True"
 
 
+def export_logs(cluster: Cluster, folder: Path) -> None:
+    """Write what can be had of the cluster's logs, for who looks why a test failed."""
+    with contextlib.suppress(ClusterError):  # a node image may lack one of kind's tools
+        cluster.run("kind", "export", "logs", str(folder), "--name", cluster.name)
+    print(f"the cluster's logs are in {folder}")  # noqa: T201
+
+
 @pytest.fixture(scope="session")
 def cluster(
     tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
@@ -82,9 +90,7 @@ def cluster(
         yield cluster
     finally:
         if request.session.testsfailed:
-            logs = tmp_path_factory.mktemp("kind-logs")
-            cluster.run("kind", "export", "logs", str(logs), "--name", cluster.name)
-            print(f"the cluster's logs are in {logs}")  # noqa: T201 - for who looks why it failed
+            export_logs(cluster, tmp_path_factory.mktemp("kind-logs"))
         if not given:
             cluster.down()
 

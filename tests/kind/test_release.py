@@ -47,7 +47,7 @@ class Release:
             return False
         [deployment] = deployments
         wanted, status = deployment.spec.replicas, deployment.status
-        return (
+        return bool(
             deployment.spec.template.spec.containers[0].image == image
             and status.observed_generation == deployment.metadata.generation
             and wanted == status.replicas == status.updated_replicas == status.available_replicas
