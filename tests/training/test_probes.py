@@ -1,0 +1,55 @@
+"""The rows at which a graph is held against its estimator."""
+
+import numpy as np
+import pytest
+from sklearn.ensemble import GradientBoostingRegressor
+from sklearn.tree import DecisionTreeRegressor
+
+from model_server import runtime
+from tests.training import samples
+from training.conversion import convert, tolerance
+from training.dataset import build
+from training.probes import MAXIMUM_ROWS, probes
+
+
+@pytest.fixture
+def dataset():
+    return build(samples.table(), "price", ["area", "age"])
+
+
+def test_every_threshold_is_probed_with_its_neighbours(dataset):
+    tree = DecisionTreeRegressor(random_state=0).fit(dataset.X, dataset.y)
+    X = probes(tree, dataset)
+    split = tree.tree_.feature >= 0
+    assert split.sum() > 50
+    for feature, threshold in zip(
+        tree.tree_.feature[split], tree.tree_.threshold[split], strict=True
+    ):
+        narrow = np.float32(threshold)
+        assert {
+            threshold,
+            np.nextafter(threshold, -np.inf),
+            np.nextafter(threshold, np.inf),
+            float(np.nextafter(narrow, np.float32(-np.inf))),
+            float(np.nextafter(narrow, np.float32(np.inf))),
+        } <= set(X[:, feature])
+
+
+def test_a_threshold_off_by_one_float_is_noticed(dataset):
+    tree = DecisionTreeRegressor(max_depth=3, random_state=0).fit(dataset.X, dataset.y)
+    graph, _ = convert(tree, dataset)
+    runs = runtime.OnnxRuntime(graph, dataset.features)
+    assert runtime.agree(runs.predict(dataset.X), tree.predict(dataset.X), tolerance(dataset))
+    thresholds = tree.tree_.threshold
+    thresholds[0] = np.nextafter(np.float32(thresholds[0]), np.float32(np.inf))
+    assert runtime.agree(runs.predict(dataset.X), tree.predict(dataset.X), tolerance(dataset))
+    X = probes(tree, dataset)
+    assert not runtime.agree(runs.predict(X), tree.predict(X), tolerance(dataset))
+
+
+def test_many_splits_are_sampled_the_same_way_twice(dataset):
+    boosting = GradientBoostingRegressor(n_estimators=400, max_depth=5, random_state=0)
+    boosting.fit(dataset.X, dataset.y)
+    X = probes(boosting, dataset)
+    assert len(X) == len(dataset.X) + MAXIMUM_ROWS
+    np.testing.assert_array_equal(X, probes(boosting, dataset))

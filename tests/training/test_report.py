@@ -1,0 +1,111 @@
+"""The report as a page: whole by itself, true to the manifest, told in words too."""
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from model_server import artifact
+
+VOID = {"meta", "br", "link", "img", "input", "hr"}
+
+
+class Page(HTMLParser):
+    """What a page holds, and whether its tags match."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.attributes, self.open, self.words = [], [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if not self.open or self.open[-1] != "style":
+            self.words.append(data)
+
+    @property
+    def text(self):
+        return " ".join(" ".join(self.words).split())
+
+
+@pytest.fixture(scope="module", params=["rooms", "boston"])
+def directory(built_in, request):
+    return built_in / request.param
+
+
+@pytest.fixture(scope="module")
+def text(directory):
+    return (directory / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def page(text):
+    return Page(text)
+
+
+def test_it_loads_nothing(page, text):
+    assert not {"script", "link", "img", "iframe"} & set(page.tags)
+    assert not re.search(r"@import|url\(\s*['\"]?(?!#)|(?:src|href)\s*=\s*['\"](?!#)", text)
+    assert len(text.encode()) < 500_000
+
+
+def test_it_is_well_formed_with_unique_ids(page):
+    assert page.open == []
+    ids = [attributes["id"] for _, attributes in page.attributes if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    used = {
+        attributes["xlink:href"].removeprefix("#")
+        for tag, attributes in page.attributes
+        if tag == "use"
+    }
+    assert used
+    assert used <= set(ids)
+
+
+def test_every_plot_is_told_in_words(page, directory):
+    plots = [attributes for tag, attributes in page.attributes if tag == "svg"]
+    features = len(artifact.read(directory).manifest.features)
+    assert len(plots) == 4 + features
+    for attributes in plots:
+        assert attributes["role"] == "img"
+        assert len(attributes["aria-label"]) > 30
+
+
+def test_headings_and_table_headers(page):
+    assert page.tags.count("h1") == 1
+    assert page.tags.count("h2") == 4
+    assert all("scope" in attributes for tag, attributes in page.attributes if tag == "th")
+
+
+def test_colours_are_those_of_the_page(text):
+    assert "prefers-color-scheme: dark" in text
+    assert not re.search(r"(?:fill|stroke): #", text)
+
+
+def test_it_says_what_the_manifest_says(page, directory):
+    manifest = artifact.read(directory).manifest
+    assert manifest.version in page.text
+    assert f"${manifest.metrics['mae'].mean:,.0f}" in page.text
+    assert f"${manifest.metrics['rmse'].mean:,.0f}" in page.text
+    assert f"{manifest.conversion.rows_compared:,} rows" in page.text
+    for feature in manifest.features:
+        assert feature.description in page.text
+
+
+def test_it_says_what_the_data_is_and_is_not_for(page):
+    assert "16 of 506 rows are at that cap" in page.text
+    assert "share of Black residents" in page.text
+    assert "valuing a real home today" in page.text
+    assert "Harrison & Rubinfeld (1978)" in page.text

@@ -1,0 +1,1 @@
+"""Train, compare and package the models that the server serves."""

@@ -1,0 +1,113 @@
+"""The package: what a fitted estimator becomes before it is written as a model directory."""
+
+import hashlib
+import io
+import platform
+from dataclasses import dataclass
+from importlib import metadata
+from typing import Any
+
+import joblib
+import numpy as np
+from sklearn.pipeline import Pipeline
+
+from model_server.artifact import JOBLIB, ONNX
+from model_server.columns import Matrix
+from model_server.manifest import Golden, Manifest
+from model_server.runtime import EstimatorRuntime
+from training.conversion import convert, tolerance
+from training.dataset import Dataset
+from training.evaluation import Evaluation
+from training.trees import clear_padding
+
+_LIBRARIES = ("scikit-learn", "numpy", "joblib", "skl2onnx", "onnx", "onnxruntime")
+_GOLDEN_ROWS_OF_DATA = 5
+
+
+@dataclass(frozen=True)
+class Package:
+    """A manifest and the files that belong beside it, for `model_server.artifact.write`."""
+
+    manifest: Manifest
+    files: dict[str, bytes]
+
+
+def package(
+    estimator: Any,
+    dataset: Dataset,
+    name: str,
+    description: str = "",
+    evaluation: Evaluation | None = None,
+) -> Package:
+    """Package any fitted scikit-learn regressor or classifier.
+
+    Parameters
+    ----------
+    estimator : object
+        Fitted on ``dataset.inputs`` and ``dataset.y``, or on ``dataset.frame``.
+    dataset : Dataset
+    name, description : str
+    evaluation : Evaluation, optional
+
+    Returns
+    -------
+    Package
+        The same bytes for the same estimator and data.
+    """
+    clear_padding(estimator)
+    evaluation = evaluation or Evaluation()
+    model = io.BytesIO()
+    joblib.dump(estimator, model)
+    graph, conversion = convert(estimator, dataset)
+    files = {JOBLIB: model.getvalue(), **({ONNX: graph} if graph else {})}
+    version = hashlib.sha256(dataset.digest.encode() + files[JOBLIB]).hexdigest()[:12]
+    manifest = Manifest(
+        name=name,
+        version=version,
+        task=dataset.task,
+        estimator=_estimator_name(estimator),
+        description=description,
+        features=dataset.features,
+        target=dataset.target.model_copy(update={"interval": evaluation.interval}),
+        rows=len(dataset.X),
+        metrics=evaluation.metrics,
+        tolerance=tolerance(dataset),
+        conversion=conversion,
+        golden=_golden(estimator, dataset),
+        libraries={
+            "python": platform.python_version(),
+            **{library: metadata.version(library) for library in _LIBRARIES},
+        },
+        files={},
+    )
+    return Package(manifest, files)
+
+
+def _estimator_name(estimator: Any) -> str:
+    steps = (
+        [step for _, step in estimator.steps] if isinstance(estimator, Pipeline) else [estimator]
+    )
+    return ", ".join(type(step).__name__ for step in steps)
+
+
+def _golden(estimator: Any, dataset: Dataset) -> Golden:
+    X = _golden_rows(dataset)
+    predictions = EstimatorRuntime(estimator, dataset.features).predict(X)
+    instances = [
+        tuple(
+            feature.categories[int(value)] if feature.type == "string" else float(value)
+            for feature, value in zip(dataset.features, row, strict=True)
+        )
+        for row in X
+    ]
+    return Golden(instances=tuple(instances), predictions=tuple(predictions.tolist()))
+
+
+def _golden_rows(dataset: Dataset) -> Matrix:
+    """Return every feature's minimum, median and maximum, and rows spread over the target."""
+    ordered = dataset.X[np.argsort(dataset.y, kind="stable")]
+    spread = np.linspace(0, len(ordered) - 1, _GOLDEN_ROWS_OF_DATA).round().astype(np.intp)
+    middle = np.median(dataset.X, axis=0)
+    strings = [feature.type == "string" for feature in dataset.features]
+    middle[strings] = np.floor(middle[strings])
+    return np.vstack([dataset.X.min(axis=0), middle, dataset.X.max(axis=0), ordered[spread]])
