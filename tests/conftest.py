@@ -29,7 +29,8 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Train the built-in models once; tests that change files copy the folder."""
     out = tmp_path_factory.mktemp("trained") / "models"
-    subprocess.run([sys.executable, "-m", "training", "--out", str(out)], check=True)
+    command = [sys.executable, "-W", "error", "-m", "training", "--out", str(out)]
+    subprocess.run(command, check=True)
     return out
 
 

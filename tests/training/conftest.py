@@ -23,16 +23,6 @@ def run() -> Run:
     return _run
 
 
-@pytest.fixture(scope="session")
-def built_in(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The built-in models, as the command line makes them."""
-    out = tmp_path_factory.mktemp("built_in") / "models"
-    done = _run("--out", out)
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
-    return out
-
-
 @pytest.fixture
 def csv(tmp_path: Path) -> Callable[[str], Path]:
     """Write a text as a CSV file."""

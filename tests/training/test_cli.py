@@ -1,12 +1,16 @@
 """The command line as a process of its own."""
 
 import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from model_server import artifact, runtime
 from model_server.columns import Columns
 from tests.training import samples
+from tests.training.conftest import Run
 
 
 def rows(count: int, target: str = "") -> str:
@@ -17,7 +21,7 @@ HEADER = "a,b,y\n"
 GOOD = HEADER + rows(30)
 
 
-def test_help_names_every_option_and_gives_an_example(run):
+def test_help_names_every_option_and_gives_an_example(run: Run) -> None:
     done = run("--help")
     assert done.returncode == 0
     for option in ("--out", "--seed", "--data", "--target", "--features", "--name", "--task"):
@@ -25,9 +29,9 @@ def test_help_names_every_option_and_gives_an_example(run):
     assert "python -m training --data" in done.stdout
 
 
-def test_two_models_are_made(built_in):
-    assert [path.name for path in artifact.find(built_in)] == ["boston", "rooms"]
-    assert not [path for path in built_in.iterdir() if path.name.startswith(".")]
+def test_two_models_are_made(models: Path) -> None:
+    assert [path.name for path in artifact.find(models)] == ["boston", "rooms"]
+    assert not [path for path in models.iterdir() if path.name.startswith(".")]
 
 
 @pytest.mark.parametrize(
@@ -58,7 +62,9 @@ def test_two_models_are_made(built_in):
         ),
     ],
 )
-def test_bad_input_is_one_clear_line(run, csv, content, arguments, message):
+def test_bad_input_is_one_clear_line(
+    run: Run, csv: Callable[[str], Path], content: str, arguments: Any, message: str
+) -> None:
     data = csv(content)
     out = data.parent / "out"
     done = run("--data", data, "--out", out, *arguments)
@@ -68,25 +74,27 @@ def test_bad_input_is_one_clear_line(run, csv, content, arguments, message):
     assert not out.exists()
 
 
-def test_a_missing_file_is_one_clear_line(run, tmp_path):
+def test_a_missing_file_is_one_clear_line(run: Run, tmp_path: Path) -> None:
     done = run("--data", tmp_path / "none.csv", "--target", "y")
     assert done.returncode == 2
     assert done.stderr.startswith(f"error: {tmp_path / 'none.csv'}: can't be read (No such file")
 
 
-def test_options_of_an_own_model_need_data(run):
+def test_options_of_an_own_model_need_data(run: Run) -> None:
     done = run("--target", "y")
     assert (done.returncode, done.stderr) == (2, "error: --target needs --data; name a CSV file\n")
 
 
-def test_a_place_that_is_a_file_is_one_clear_line(run, csv, tmp_path):
+def test_a_place_that_is_a_file_is_one_clear_line(
+    run: Run, csv: Callable[[str], Path], tmp_path: Path
+) -> None:
     done = run("--data", csv(GOOD), "--target", "y", "--out", tmp_path / "own.csv")
     assert done.returncode == 2
     assert re.fullmatch(r"error: \S+/own\.csv/own: can't be written \(.+\); .+\n", done.stderr)
 
 
 @pytest.fixture(scope="module")
-def flats(run, tmp_path_factory):
+def flats(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A model of flats: its data and the directory that was made from it."""
     folder = tmp_path_factory.mktemp("flats")
     data = folder / "flats.csv"
@@ -98,7 +106,7 @@ def flats(run, tmp_path_factory):
     return data, folder / "flats"
 
 
-def test_an_own_table_makes_a_regressor(flats):
+def test_an_own_table_makes_a_regressor(flats: Any) -> None:
     manifest = artifact.read(flats[1]).manifest
     assert manifest.task == "regression"
     assert [(feature.name, feature.type) for feature in manifest.features] == [
@@ -108,7 +116,7 @@ def test_an_own_table_makes_a_regressor(flats):
     assert manifest.metrics["rmse"].mean < manifest.metrics["rmse"].baseline / 2
 
 
-def test_a_second_run_writes_the_same_bytes(run, flats, tmp_path):
+def test_a_second_run_writes_the_same_bytes(run: Run, flats: Any, tmp_path: Path) -> None:
     data, directory = flats
     done = run("--data", data, "--target", "price", "--features", "area,shape", "--out", tmp_path)
     assert done.returncode == 0, done.stderr
@@ -121,7 +129,9 @@ def test_a_second_run_writes_the_same_bytes(run, flats, tmp_path):
         assert content == second[name], name
 
 
-def test_texts_are_features_and_classes(run, csv, tmp_path):
+def test_texts_are_features_and_classes(
+    run: Run, csv: Callable[[str], Path], tmp_path: Path
+) -> None:
     cells = samples.table()
     data = csv(samples.text(cells, "shape", "area", "age", "class"))
     done = run("--data", data, "--target", "class", "--out", tmp_path)

@@ -1,5 +1,8 @@
 """Round trips of many estimators: packaged, written, read, loaded, and asked again."""
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 from sklearn.compose import ColumnTransformer
@@ -33,7 +36,7 @@ NUMBERS = ["area", "age"]
 MIXED = ["area", "age", "shape"]
 
 
-def columns(*names):
+def columns(*names: Any) -> Any:
     strings = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
     return ColumnTransformer([("strings", strings, ["shape"]), ("numbers", "passthrough", names)])
 
@@ -93,7 +96,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_round_trip(case, tmp_path):
+def test_round_trip(case: Any, tmp_path: Path) -> None:
     estimator, target, features, converts = CASES[case]
     dataset = build(samples.table(), target, features)
     fitted = estimator.fit(dataset.inputs, dataset.y)
@@ -111,7 +114,7 @@ def test_round_trip(case, tmp_path):
         assert "\n" not in read.manifest.conversion.reason
 
 
-def test_a_data_frame_of_numbers_keeps_its_names(tmp_path):
+def test_a_data_frame_of_numbers_keeps_its_names(tmp_path: Path) -> None:
     dataset = build(samples.table(), "price", NUMBERS)
     fitted = make_pipeline(StandardScaler(), Ridge()).fit(dataset.frame, dataset.y)
     packaged = package(fitted, dataset, "sample")
@@ -122,7 +125,7 @@ def test_a_data_frame_of_numbers_keeps_its_names(tmp_path):
     assert runtime.agree(answers, fitted.predict(dataset.frame), read.manifest.tolerance)
 
 
-def test_histogram_boosting_is_refused_for_its_answers():
+def test_histogram_boosting_is_refused_for_its_answers() -> None:
     dataset = build(samples.table(), "price", NUMBERS)
     fitted = HistGradientBoostingRegressor(min_samples_leaf=3).fit(dataset.X, dataset.y)
     conversion = package(fitted, dataset, "sample").manifest.conversion
@@ -130,7 +133,7 @@ def test_histogram_boosting_is_refused_for_its_answers():
     assert conversion.rows_compared > 200
 
 
-def test_the_version_follows_data_and_estimator():
+def test_the_version_follows_data_and_estimator() -> None:
     dataset, other = (build(samples.table(seed=seed), "price", NUMBERS) for seed in (0, 1))
     fitted = LinearRegression().fit(dataset.X, dataset.y)
     version = package(fitted, dataset, "sample").manifest.version

@@ -1,5 +1,7 @@
 """The rows at which a graph is held against its estimator."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from sklearn.ensemble import GradientBoostingRegressor
@@ -13,11 +15,11 @@ from training.probes import MAXIMUM_ROWS, probes
 
 
 @pytest.fixture
-def dataset():
+def dataset() -> Any:
     return build(samples.table(), "price", ["area", "age"])
 
 
-def test_every_threshold_is_probed_with_its_neighbours(dataset):
+def test_every_threshold_is_probed_with_its_neighbours(dataset: Any) -> None:
     tree = DecisionTreeRegressor(random_state=0).fit(dataset.X, dataset.y)
     X = probes(tree, dataset)
     split = tree.tree_.feature >= 0
@@ -35,9 +37,10 @@ def test_every_threshold_is_probed_with_its_neighbours(dataset):
         } <= set(X[:, feature])
 
 
-def test_a_threshold_off_by_one_float_is_noticed(dataset):
+def test_a_threshold_off_by_one_float_is_noticed(dataset: Any) -> None:
     tree = DecisionTreeRegressor(max_depth=3, random_state=0).fit(dataset.X, dataset.y)
     graph, _ = convert(tree, dataset)
+    assert graph is not None
     runs = runtime.OnnxRuntime(graph, dataset.features)
     assert runtime.agree(runs.predict(dataset.X), tree.predict(dataset.X), tolerance(dataset))
     thresholds = tree.tree_.threshold
@@ -47,7 +50,7 @@ def test_a_threshold_off_by_one_float_is_noticed(dataset):
     assert not runtime.agree(runs.predict(X), tree.predict(X), tolerance(dataset))
 
 
-def test_many_splits_are_sampled_the_same_way_twice(dataset):
+def test_many_splits_are_sampled_the_same_way_twice(dataset: Any) -> None:
     boosting = GradientBoostingRegressor(n_estimators=400, max_depth=5, random_state=0)
     boosting.fit(dataset.X, dataset.y)
     X = probes(boosting, dataset)

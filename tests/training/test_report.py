@@ -2,6 +2,8 @@
 
 import re
 from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,55 +15,58 @@ VOID = {"meta", "br", "link", "img", "input", "hr"}
 class Page(HTMLParser):
     """What a page holds, and whether its tags match."""
 
-    def __init__(self, text):
+    def __init__(self, text: str) -> None:
         super().__init__()
-        self.tags, self.attributes, self.open, self.words = [], [], [], []
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.words: list[str] = []
         self.feed(text)
 
-    def handle_starttag(self, tag, attrs):
+    def handle_starttag(self, tag: str, attrs: Any) -> None:
         self.tags.append(tag)
         self.attributes.append((tag, dict(attrs)))
         if tag not in VOID:
             self.open.append(tag)
 
-    def handle_startendtag(self, tag, attrs):
+    def handle_startendtag(self, tag: str, attrs: Any) -> None:
         self.tags.append(tag)
         self.attributes.append((tag, dict(attrs)))
 
-    def handle_endtag(self, tag):
+    def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag
 
-    def handle_data(self, data):
+    def handle_data(self, data: str) -> None:
         if not self.open or self.open[-1] != "style":
             self.words.append(data)
 
     @property
-    def text(self):
+    def text(self) -> Any:
         return " ".join(" ".join(self.words).split())
 
 
 @pytest.fixture(scope="module", params=["rooms", "boston"])
-def directory(built_in, request):
-    return built_in / request.param
+def directory(models: Path, request: pytest.FixtureRequest) -> Any:
+    return models / request.param
 
 
 @pytest.fixture(scope="module")
-def text(directory):
+def text(directory: Any) -> Any:
     return (directory / "report.html").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
-def page(text):
+def page(text: str) -> Any:
     return Page(text)
 
 
-def test_it_loads_nothing(page, text):
+def test_it_loads_nothing(page: "Page", text: str) -> None:
     assert not {"script", "link", "img", "iframe"} & set(page.tags)
     assert not re.search(r"@import|url\(\s*['\"]?(?!#)|(?:src|href)\s*=\s*['\"](?!#)", text)
     assert len(text.encode()) < 500_000
 
 
-def test_it_is_well_formed_with_unique_ids(page):
+def test_it_is_well_formed_with_unique_ids(page: "Page") -> None:
     assert page.open == []
     ids = [attributes["id"] for _, attributes in page.attributes if "id" in attributes]
     assert len(ids) == len(set(ids))
@@ -74,7 +79,7 @@ def test_it_is_well_formed_with_unique_ids(page):
     assert used <= set(ids)
 
 
-def test_every_plot_is_told_in_words(page, directory):
+def test_every_plot_is_told_in_words(page: "Page", directory: Any) -> None:
     plots = [attributes for tag, attributes in page.attributes if tag == "svg"]
     features = len(artifact.read(directory).manifest.features)
     assert len(plots) == 4 + features
@@ -83,18 +88,18 @@ def test_every_plot_is_told_in_words(page, directory):
         assert len(attributes["aria-label"]) > 30
 
 
-def test_headings_and_table_headers(page):
+def test_headings_and_table_headers(page: "Page") -> None:
     assert page.tags.count("h1") == 1
     assert page.tags.count("h2") == 4
     assert all("scope" in attributes for tag, attributes in page.attributes if tag == "th")
 
 
-def test_colours_are_those_of_the_page(text):
+def test_colours_are_those_of_the_page(text: str) -> None:
     assert "prefers-color-scheme: dark" in text
     assert not re.search(r"(?:fill|stroke): #", text)
 
 
-def test_it_says_what_the_manifest_says(page, directory):
+def test_it_says_what_the_manifest_says(page: "Page", directory: Any) -> None:
     manifest = artifact.read(directory).manifest
     assert manifest.version in page.text
     assert f"${manifest.metrics['mae'].mean:,.0f}" in page.text
@@ -104,7 +109,7 @@ def test_it_says_what_the_manifest_says(page, directory):
         assert feature.description in page.text
 
 
-def test_it_says_what_the_data_is_and_is_not_for(page):
+def test_it_says_what_the_data_is_and_is_not_for(page: "Page") -> None:
     assert "16 of 506 rows are at that cap" in page.text
     assert "share of Black residents" in page.text
     assert "valuing a real home today" in page.text

@@ -1,6 +1,7 @@
 """The bytes of fitted trees."""
 
 import io
+from typing import Any
 
 import joblib
 import numpy as np
@@ -11,7 +12,7 @@ from training.dataset import build
 from training.trees import clear_padding, trees
 
 
-def test_padding_is_cleared_and_predictions_stay():
+def test_padding_is_cleared_and_predictions_stay() -> None:
     dataset = build(samples.table(200), "price", ["area", "age"])
     forest = RandomForestRegressor(20, random_state=0).fit(dataset.X, dataset.y)
     before = forest.predict(dataset.X)
@@ -25,13 +26,13 @@ def test_padding_is_cleared_and_predictions_stay():
     assert _dump(forest) == _dump(forest)
 
 
-def _padding(tree):
+def _padding(tree: Any) -> Any:
     nodes = tree.__getstate__()["nodes"]
     used = nodes.dtype.fields["missing_go_to_left"][1] + 1
     return nodes.view(np.uint8).reshape(len(nodes), -1)[:, used:]
 
 
-def _dump(estimator):
+def _dump(estimator: Any) -> Any:
     stream = io.BytesIO()
     joblib.dump(estimator, stream)
     return stream.getvalue()
