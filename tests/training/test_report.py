@@ -18,7 +18,7 @@ class Page(HTMLParser):
     def __init__(self, text: str) -> None:
         super().__init__()
         self.tags: list[str] = []
-        self.attributes: list[tuple[str, dict[str, str | None]]] = []
+        self.attributes: list[tuple[str, dict[str, Any]]] = []
         self.open: list[str] = []
         self.words: list[str] = []
         self.feed(text)
