@@ -7,6 +7,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from model_server.errors import BodyTooLarge
 
+_DISCARDED = 4
+"""So many times the limit is read and thrown away, as most clients send all before they listen."""
+
 
 class BodyLimit:
     """ASGI middleware that answers 413 to a body longer than the limit.
@@ -30,9 +33,6 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         announced = next((v for k, v in scope["headers"] if k == b"content-length"), b"0")
-        if int(announced) > self._limit_bytes:
-            await self._refuse(send)
-            return
         received_bytes = 0
 
         async def limited_receive() -> Message:
@@ -47,12 +47,20 @@ class BodyLimit:
             if received_bytes <= self._limit_bytes:
                 await send(message)
 
-        with contextlib.suppress(BodyTooLarge):
-            await self._app(scope, limited_receive, limited_send)
-        if received_bytes > self._limit_bytes:
-            await self._refuse(send)
+        if int(announced) <= self._limit_bytes:
+            with contextlib.suppress(BodyTooLarge):
+                await self._app(scope, limited_receive, limited_send)
+            if received_bytes <= self._limit_bytes:
+                return
+        await self._refuse(max(int(announced), received_bytes), receive, send)
 
-    async def _refuse(self, send: Send) -> None:
+    async def _refuse(self, length_bytes: int, receive: Receive, send: Send) -> None:
+        budget_bytes = _DISCARDED * self._limit_bytes
+        while length_bytes <= _DISCARDED * self._limit_bytes and budget_bytes > 0:
+            message = await receive()
+            budget_bytes -= len(message.get("body", b""))
+            if not message.get("more_body"):
+                break
         error = BodyTooLarge(f"the body is longer than {self._limit_bytes} bytes; send fewer rows")
         body = orjson.dumps({"error": str(error)})
         headers = [

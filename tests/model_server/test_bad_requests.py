@@ -1,6 +1,8 @@
 """What a client gets wrong is told with the right status, never as a 5xx, never with a trace."""
 
 import json
+import urllib.error
+import urllib.request
 
 import httpx
 import pytest
@@ -88,6 +90,17 @@ def test_413(server: ServerProcess, *, announced: bool) -> None:
         headers={"content-type": JSON},
     )
     check(answer, 413, "the body is longer than 6291456 bytes; send fewer rows")
+
+
+def test_413_reaches_a_client_that_sends_all_before_it_listens(server: ServerProcess) -> None:
+    request = urllib.request.Request(
+        f"{server.url}/v1/models/rooms:predict", b" " * (7 * 1024**2), {"content-type": JSON}
+    )
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(request)
+    with refused.value as answer:
+        assert answer.status == 413
+        assert b"send fewer rows" in answer.read()
 
 
 def test_a_body_just_within_the_limit_is_read(server: ServerProcess) -> None:
