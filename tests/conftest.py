@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.server_process import ServerProcess
+from tests.server_process import ROOT, ServerProcess
 
 REQUIRE_ALL = os.environ.get("REQUIRE_ALL") == "1"
 
@@ -39,6 +39,14 @@ def server(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
     """Serve the built-in models; for tests that change nothing."""
     with ServerProcess(models, log=tmp_path_factory.mktemp("server") / "log") as process:
         yield process
+
+
+@pytest.fixture(scope="session")
+def server_image() -> str:
+    """Build the server's image."""
+    name = "model-server:test"
+    subprocess.run(["docker", "build", "--quiet", "--tag", name, str(ROOT)], check=True)
+    return name
 
 
 @pytest.fixture

@@ -105,12 +105,10 @@ def kubernetes(cluster: Cluster) -> Iterator[Kubernetes]:
 
 
 @pytest.fixture(scope="session")
-def image(cluster: Cluster) -> str:
-    """Build the server's image and load it."""
-    name = "model-server:test"
-    cluster.run("docker", "build", "--tag", name, str(ROOT))
-    cluster.load([name])
-    return name
+def image(cluster: Cluster, server_image: str) -> str:
+    """Load the server's image into the cluster."""
+    cluster.load([server_image])
+    return server_image
 
 
 @pytest.fixture(scope="session")
