@@ -33,12 +33,13 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         announced = next((v for k, v in scope["headers"] if k == b"content-length"), b"0")
-        received_bytes = 0
+        received_bytes, more = 0, True
 
         async def limited_receive() -> Message:
-            nonlocal received_bytes
+            nonlocal received_bytes, more
             message = await receive()
             received_bytes += len(message.get("body", b""))
+            more = message.get("more_body", False)
             if received_bytes > self._limit_bytes:
                 raise BodyTooLarge
             return message
@@ -52,15 +53,19 @@ class BodyLimit:
                 await self._app(scope, limited_receive, limited_send)
             if received_bytes <= self._limit_bytes:
                 return
-        await self._refuse(max(int(announced), received_bytes), receive, send)
+        if more and int(announced) <= _DISCARDED * self._limit_bytes:
+            await self._discard(receive)
+        await self._refuse(send)
 
-    async def _refuse(self, length_bytes: int, receive: Receive, send: Send) -> None:
+    async def _discard(self, receive: Receive) -> None:
         budget_bytes = _DISCARDED * self._limit_bytes
-        while length_bytes <= _DISCARDED * self._limit_bytes and budget_bytes > 0:
+        while budget_bytes > 0:
             message = await receive()
             budget_bytes -= len(message.get("body", b""))
             if not message.get("more_body"):
-                break
+                return
+
+    async def _refuse(self, send: Send) -> None:
         error = BodyTooLarge(f"the body is longer than {self._limit_bytes} bytes; send fewer rows")
         body = orjson.dumps({"error": str(error)})
         headers = [

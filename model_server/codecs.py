@@ -4,17 +4,23 @@
 parameters.
 """
 
+import codecs
 import csv
 import functools
 import io
-from typing import Any, Protocol
+import itertools
+from typing import Any, Generic, Protocol, TypeVar
 
 import mimeparse
+import msgspec
+import numpy as np
 import numpy.typing as npt
 import orjson
 
 from model_server.columns import Columns, Matrix
 from model_server.errors import BadRequest, NotAcceptable, UnsupportedMedia
+
+Row = TypeVar("Row")
 
 
 class Codec(Protocol):
@@ -47,7 +53,21 @@ class JSONCodec:
     media_type = "application/json"
 
     def decode(self, body: bytes, columns: Columns) -> Matrix:
-        """See `Codec.decode`."""
+        """See `Codec.decode`.
+
+        Lists of numbers are typed as they are parsed. Whatever else there is, right or wrong, is
+        parsed again and looked at cell by cell.
+        """
+        if columns.only_numbers:
+            try:
+                rows = _typed_request(len(columns.names)).decode(body).instances
+            except (msgspec.MsgspecError, RecursionError):
+                rows = []
+            if rows:
+                return _matrix(rows, len(columns.names))
+        return columns.matrix(self._instances(body))
+
+    def _instances(self, body: bytes) -> list[Any]:
         try:
             payload = orjson.loads(body)
         except orjson.JSONDecodeError as error:
@@ -57,7 +77,7 @@ class JSONCodec:
         instances = payload["instances"]
         if not isinstance(instances, list):
             raise BadRequest('"instances" is not a list of rows: {"instances": [...]}')
-        return columns.matrix(instances)
+        return instances
 
     def encode(self, y: npt.NDArray[Any]) -> bytes:
         """See `Codec.encode`."""
@@ -75,26 +95,68 @@ class CSVCodec:
         The first line is a header if it holds a feature's name, or nothing that a model of numbers
         only could read.
         """
+        body = body.removeprefix(codecs.BOM_UTF8).rstrip(b"\r\n")
+        first, _, rest = body.partition(b"\n")
+        names = self._lines(first)[0] if first else []
+        order = columns.order(names) if names and columns.is_header(names) else None
+        rows = rest if order else body
+        X = self._plain(rows, columns)
+        if X is None:
+            return self._by_cell(rows, columns, order)
+        return X if order is None else X[:, order]
+
+    def _plain(self, rows: bytes, columns: Columns) -> Matrix | None:
+        """Read rows of plain numbers, which are those of JSON; None where there is aught else."""
+        rows = rows.replace(b"\r\n", b"\n")
+        if not columns.only_numbers or b"[" in rows or b"]" in rows or b"\r" in rows:
+            return None
         try:
-            text = body.decode("utf-8-sig")
-            lines = list(csv.reader(io.StringIO(text.rstrip("\r\n"), newline=""), strict=True))
-        except (UnicodeDecodeError, csv.Error) as error:
-            raise BadRequest(f"the body is not CSV in UTF-8: {error}") from None
-        order = list(range(len(columns.names)))
-        if lines and columns.is_header(lines[0]):
-            order = columns.order(lines.pop(0))
+            typed = _typed_rows(len(columns.names)).decode(
+                b"[[" + rows.replace(b"\n", b"],[") + b"]]"
+            )
+        except msgspec.MsgspecError:
+            return None
+        return _matrix(typed, len(columns.names))
+
+    def _by_cell(self, rows: bytes, columns: Columns, order: list[int] | None) -> Matrix:
+        order = order or list(range(len(columns.names)))
         return columns.matrix(
             [columns.number(line[place], row, column) for column, place in enumerate(order)]
             if len(line) == len(order)
             else line
-            for row, line in enumerate(lines, start=1)
+            for row, line in enumerate(self._lines(rows), start=1)
         )
+
+    def _lines(self, text: bytes) -> list[list[str]]:
+        try:
+            return list(csv.reader(io.StringIO(text.decode(), newline=""), strict=True))
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise BadRequest(f"the body is not CSV in UTF-8: {error}") from None
 
     def encode(self, y: npt.NDArray[Any]) -> bytes:
         """See `Codec.encode`."""
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows([value] for value in y.tolist())
         return text.getvalue().encode()
+
+
+class _Request(msgspec.Struct, Generic[Row]):
+    instances: list[Row]
+
+
+@functools.lru_cache(maxsize=128)
+def _typed_request(n_features: int) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(_Request[tuple[(float,) * n_features]])  # type: ignore[misc]
+
+
+@functools.lru_cache(maxsize=128)
+def _typed_rows(n_features: int) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(list[tuple[(float,) * n_features]])  # type: ignore[misc]
+
+
+def _matrix(rows: list[tuple[float, ...]], n_features: int) -> Matrix:
+    cells = itertools.chain.from_iterable(rows)
+    return np.fromiter(cells, np.float64, len(rows) * n_features).reshape(-1, n_features)
 
 
 @functools.lru_cache(maxsize=128)

@@ -37,6 +37,7 @@ class Columns:
             else None
             for feature in features
         ]
+        self.only_numbers = not any(self._codes)
 
     def matrix(self, instances: Iterable[Any]) -> Matrix:
         """Turn instances, each a list in feature order or an object by name, into ``X``.
@@ -65,7 +66,7 @@ class Columns:
         BadRequest
             If the shape or a value does not fit.
         """
-        if array.ndim != 2 or array.shape[1] != len(self.names) or any(self._codes):
+        if array.ndim != 2 or array.shape[1] != len(self.names) or not self.only_numbers:
             return self.matrix(array.tolist())
         if not len(array) or not np.isfinite(X := array.astype(np.float64)).all():
             return self.matrix(array.tolist())
@@ -75,7 +76,7 @@ class Columns:
         """Tell whether a first line of texts names the columns rather than being a row."""
         if any(name in line for name in self.names):
             return True
-        return not any(map(_is_number, line)) and not any(self._codes)
+        return not any(map(_is_number, line)) and self.only_numbers
 
     def order(self, header: Sequence[str]) -> list[int]:
         """Return, for each feature, where it stands in `header`.

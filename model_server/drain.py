@@ -27,17 +27,17 @@ class Drain:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See the ASGI specification."""
-        if scope["type"] != "http":
+        if not self._draining or scope["type"] != "http":
             await self._app(scope, receive, send)
             return
 
         async def closing_send(message: Message) -> None:
-            if self._draining and message["type"] == "http.response.start":
+            if message["type"] == "http.response.start":
                 headers = [*message.get("headers", ()), (b"connection", b"close")]
                 message = {**message, "headers": headers}
             await send(message)
 
-        if self._draining and scope["path"] in _READINESS:
+        if scope["path"] in _READINESS:
             headers = [(b"content-type", b"application/json")]
             await closing_send({"type": "http.response.start", "status": 503, "headers": headers})
             await closing_send({"type": "http.response.body", "body": _NOT_READY})

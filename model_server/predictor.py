@@ -4,7 +4,6 @@ KServe calls ``preprocess``, ``predict`` and ``postprocess`` in turn and times e
 body reaches ``preprocess`` as bytes; for v2, over REST or gRPC, as an ``InferRequest``.
 """
 
-import asyncio
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,18 +13,17 @@ import numpy as np
 import numpy.typing as npt
 from kserve import InferOutput, InferRequest, InferResponse, Model
 from kserve.errors import InvalidInput, ModelNotReady
+from kserve.metrics import POST_HIST_TIME, PRE_HIST_TIME, PREDICT_HIST_TIME
 
 from model_server import codecs
 from model_server.artifact import Artifact
+from model_server.batching import Batcher
 from model_server.columns import Columns, Matrix
 from model_server.errors import BadRequest
-from model_server.runtime import OnnxRuntime, Runtime
+from model_server.runtime import Runtime
 
 OUTPUT = "output-0"
 INPUT = "input-0"
-
-_INLINE_ROWS = 64
-"""A graph predicts so many rows faster than a thread is handed them; an estimator never does."""
 
 Answer = bytes | Any
 """Bytes for v1, KServe's InferResponse for v2."""
@@ -56,8 +54,12 @@ class Predictor(Model):
     def __init__(self, artifact: Artifact, runtime: Runtime) -> None:
         super().__init__(artifact.manifest.name, return_response_headers=True)
         self.artifact = artifact
-        self.runtime = runtime
         self.columns = Columns(artifact.manifest.features)
+        self.batcher = Batcher(runtime, self.columns.matrix(artifact.manifest.golden.instances))
+        self.histograms = tuple(
+            histogram.labels(model_name=self.name)
+            for histogram in (PRE_HIST_TIME, PREDICT_HIST_TIME, POST_HIST_TIME)
+        )
         self.ready = True
 
     async def preprocess(self, payload: bytes | InferRequest, headers: Headers) -> Call:
@@ -77,11 +79,8 @@ class Predictor(Model):
         return Call(reader.decode(payload, self.columns), writer.encode, writer.media_type)
 
     async def predict(self, call: Call, headers: Headers, response_headers: Headers) -> Answer:
-        """Predict off the event loop whatever could hold it up, and write the answer."""
-        if isinstance(self.runtime, OnnxRuntime) and len(call.X) <= _INLINE_ROWS:
-            y = self.runtime.predict(call.X)
-        else:
-            y = await asyncio.to_thread(self.runtime.predict, call.X)
+        """Predict the rows, and write the answer."""
+        y = await self.batcher.submit(call.X)
         if call.media_type is not None:
             response_headers["content-type"] = call.media_type
         return call.answer(y)

@@ -6,9 +6,10 @@ from http import HTTPStatus
 from typing import Any
 
 import kserve.model_server
+import orjson
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import Response
 from kserve.errors import InferenceError, InvalidInput, ModelNotFound, ModelNotReady
 from kserve.protocol.dataplane import DataPlane
 from kserve.protocol.rest.server import RESTServer
@@ -83,8 +84,18 @@ class Routes(RESTServer):
         return describe(model.artifact.manifest)
 
 
-def _error(status: int, message: str) -> JSONResponse:
-    return JSONResponse({"error": message}, status)
+def error_body(error: Exception | str) -> bytes:
+    """Write the body of an answer that tells an error."""
+    return orjson.dumps({"error": str(error)})
+
+
+def unexpected(error: Exception) -> str:
+    """Tell a client of an error that is not its own; the server's log has the rest."""
+    return f"{type(error).__name__}: see the server's log"
+
+
+def _error(status: int, message: Exception | str) -> Response:
+    return Response(error_body(message), status, media_type="application/json")
 
 
 async def _not_posted() -> None:
@@ -92,29 +103,29 @@ async def _not_posted() -> None:
     raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED, headers={"allow": "POST"})
 
 
-async def _request_error(_: Request, error: RequestError) -> JSONResponse:
-    return _error(error.status, str(error))
+async def _request_error(_: Request, error: RequestError) -> Response:
+    return _error(error.status, error)
 
 
-async def _http_error(request: Request, error: HTTPException) -> JSONResponse:
+async def _http_error(request: Request, error: HTTPException) -> Response:
     response = _error(error.status_code, f"{error.detail}: {request.method} {request.url.path}")
     response.headers.update(error.headers or {})
     return response
 
 
-async def _unreadable(_: Request, error: RequestValidationError) -> JSONResponse:
+async def _unreadable(_: Request, error: RequestValidationError) -> Response:
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"])
     return _error(HTTPStatus.BAD_REQUEST, f"{where}: {first['msg']}")
 
 
-async def _unexpected(_: Request, error: Exception) -> JSONResponse:
+async def _unexpected(_: Request, error: Exception) -> Response:
     return _error(HTTPStatus.INTERNAL_SERVER_ERROR, f"{type(error).__name__}: see the server's log")
 
 
 def _answer(status: HTTPStatus) -> Callable[[Request, Exception], Any]:
-    async def answer(_: Request, error: Exception) -> JSONResponse:
-        return _error(status, str(error))
+    async def answer(_: Request, error: Exception) -> Response:
+        return _error(status, error)
 
     return answer
 

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 from model_server.body_limit import BodyLimit
 from model_server.drain import Drain
 from model_server.errors import ModelServerError
+from model_server.fastpath import FastPath
 from model_server.predictor import BrokenPredictor, Predictor
 from model_server.rest import BytesDataPlane, Routes
 from model_server.settings import Settings
@@ -102,7 +103,9 @@ class Server(kserve.ModelServer):
             )
             on_serving(port)
 
-        drain = Drain(BodyLimit(kserve.model_server.app, self.settings.body_limit_bytes))
+        limit_bytes = self.settings.body_limit_bytes
+        kserves = BodyLimit(kserve.model_server.app, limit_bytes)
+        drain = Drain(FastPath(kserves, self.registered_models.get_models(), limit_bytes))
         rest = self._rest(drain, started)
         for sig in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(sig, self._stop, drain, rest)
@@ -132,6 +135,8 @@ class Server(kserve.ModelServer):
         return UvicornServer(
             uvicorn.Config(
                 app,
+                http="httptools",
+                ws="none",
                 log_config=None,
                 access_log=self.settings.access_log,
                 lifespan="off",

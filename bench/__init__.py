@@ -1,0 +1,1 @@
+"""The benchmark: this server beside stock KServe and the ceiling, as ratios on one machine."""

@@ -1,0 +1,118 @@
+"""The fast path: v1 predictions without the frame around the model.
+
+It answers ``POST /v1/models/{name}:predict`` itself, with the same predictor, codecs, batcher,
+metrics and errors as KServe's route. Everything else, a body of unknown length or beyond the limit
+and a model that is not ready among it, is passed on to KServe's application.
+"""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from time import perf_counter
+from typing import Any
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from model_server import codecs
+from model_server.errors import RequestError
+from model_server.predictor import Predictor
+from model_server.rest import error_body, unexpected
+
+_BEFORE, _AFTER = "/v1/models/", ":predict"
+_JSON = "application/json"
+
+
+class FastPath:
+    """ASGI application around KServe's.
+
+    Parameters
+    ----------
+    app : ASGI application
+        Takes what this one does not.
+    models : mapping of str to object
+        The registry's own, so that a model that is unloaded is not served.
+    limit_bytes : int
+        Longest body.
+    """
+
+    def __init__(self, app: ASGIApp, models: Mapping[str, Any], limit_bytes: int) -> None:
+        self._app = app
+        self._models = models
+        self._limit_bytes = limit_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See the ASGI specification."""
+        if scope["type"] != "http" or scope["method"] != "POST":
+            await self._app(scope, receive, send)
+            return
+        path = scope["path"]
+        model = self._models.get(path[len(_BEFORE) : -len(_AFTER)])
+        if not (
+            isinstance(model, Predictor)
+            and model.ready
+            and path.startswith(_BEFORE)
+            and path.endswith(_AFTER)
+        ):
+            await self._app(scope, receive, send)
+            return
+        length_bytes, content_type, accept = None, None, None
+        for name, value in scope["headers"]:
+            if name == b"content-length":
+                length_bytes = int(value)
+            elif name == b"content-type":
+                content_type = value.decode("latin-1")
+            elif name == b"accept":
+                accept = value.decode("latin-1")
+        if length_bytes is None or length_bytes > self._limit_bytes:
+            await self._app(scope, receive, send)
+            return
+        body = await _body(receive)
+        if body is not None:
+            await _answer(model, body, content_type, accept, send)
+
+
+async def _body(receive: Receive) -> bytes | None:
+    """Return the whole body, or None where the client has gone."""
+    message = await receive()
+    if not message.get("more_body"):
+        return message.get("body")
+    parts = [message["body"]]
+    while message.get("more_body"):
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        parts.append(message["body"])
+    return b"".join(parts)
+
+
+async def _answer(
+    model: Predictor, body: bytes, content_type: str | None, accept: str | None, send: Send
+) -> None:
+    decoding, predicting, encoding = model.histograms
+    try:
+        begun = perf_counter()
+        writer = codecs.writer(accept)
+        X = codecs.reader(content_type).decode(body, model.columns)
+        decoded = perf_counter()
+        decoding.observe(decoded - begun)
+        y = await model.batcher.submit(X)
+        predicted = perf_counter()
+        predicting.observe(predicted - decoded)
+        answer = writer.encode(y)
+        encoding.observe(perf_counter() - predicted)
+    except RequestError as error:
+        await _send(send, error.status, _JSON, error_body(error))
+    except Exception as error:
+        status = HTTPStatus.INTERNAL_SERVER_ERROR
+        await _send(send, status, _JSON, error_body(unexpected(error)))
+        raise
+    else:
+        await _send(send, HTTPStatus.OK, writer.media_type, answer)
+
+
+async def _send(send: Send, status: int, media_type: str, body: bytes) -> None:
+    headers = [
+        (b"content-type", media_type.encode()),
+        (b"content-length", str(len(body)).encode()),
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
