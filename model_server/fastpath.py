@@ -5,6 +5,7 @@ metrics and errors as KServe's route. Everything else, a body of unknown length 
 and a model that is not ready among it, is passed on to KServe's application.
 """
 
+import logging
 from collections.abc import Mapping
 from http import HTTPStatus
 from time import perf_counter
@@ -14,8 +15,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from model_server import codecs
 from model_server.errors import RequestError
+from model_server.joined_writes import EXTENSION
 from model_server.predictor import Predictor
 from model_server.rest import error_body, unexpected
+
+log = logging.getLogger("model_server")
 
 _BEFORE, _AFTER = "/v1/models/", ":predict"
 _JSON = "application/json"
@@ -66,8 +70,16 @@ class FastPath:
             await self._app(scope, receive, send)
             return
         body = await _body(receive)
-        if body is not None:
-            await _answer(model, body, content_type, accept, send)
+        if body is None:
+            return
+        status, media_type, answer = await _predict(model, body, content_type, accept)
+        headers = [
+            (b"content-type", media_type.encode()),
+            (b"content-length", str(len(answer)).encode()),
+        ]
+        scope["extensions"][EXTENSION]()
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": answer})
 
 
 async def _body(receive: Receive) -> bytes | None:
@@ -84,9 +96,10 @@ async def _body(receive: Receive) -> bytes | None:
     return b"".join(parts)
 
 
-async def _answer(
-    model: Predictor, body: bytes, content_type: str | None, accept: str | None, send: Send
-) -> None:
+async def _predict(
+    model: Predictor, body: bytes, content_type: str | None, accept: str | None
+) -> tuple[int, str, bytes]:
+    """Return status, media type and body of the answer."""
     decoding, predicting, encoding = model.histograms
     try:
         begun = perf_counter()
@@ -100,19 +113,8 @@ async def _answer(
         answer = writer.encode(y)
         encoding.observe(perf_counter() - predicted)
     except RequestError as error:
-        await _send(send, error.status, _JSON, error_body(error))
+        return error.status, _JSON, error_body(error)
     except Exception as error:
-        status = HTTPStatus.INTERNAL_SERVER_ERROR
-        await _send(send, status, _JSON, error_body(unexpected(error)))
-        raise
-    else:
-        await _send(send, HTTPStatus.OK, writer.media_type, answer)
-
-
-async def _send(send: Send, status: int, media_type: str, body: bytes) -> None:
-    headers = [
-        (b"content-type", media_type.encode()),
-        (b"content-length", str(len(body)).encode()),
-    ]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+        log.exception("a prediction of %s failed", model.name)
+        return HTTPStatus.INTERNAL_SERVER_ERROR, _JSON, error_body(unexpected(error))
+    return HTTPStatus.OK, writer.media_type, answer

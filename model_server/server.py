@@ -18,6 +18,7 @@ from model_server.body_limit import BodyLimit
 from model_server.drain import Drain
 from model_server.errors import ModelServerError
 from model_server.fastpath import FastPath
+from model_server.joined_writes import JoiningProtocol
 from model_server.predictor import BrokenPredictor, Predictor
 from model_server.rest import BytesDataPlane, Routes
 from model_server.settings import Settings
@@ -135,7 +136,7 @@ class Server(kserve.ModelServer):
         return UvicornServer(
             uvicorn.Config(
                 app,
-                http="httptools",
+                http=JoiningProtocol,
                 ws="none",
                 log_config=None,
                 access_log=self.settings.access_log,

@@ -1,6 +1,7 @@
 """Starting, describing, logging and stopping, on real processes."""
 
 import json
+import re
 import signal
 import socket
 import subprocess
@@ -191,11 +192,41 @@ def test_a_taken_port_refuses_to_start(server: ServerProcess, models: Path) -> N
     assert line.endswith("(Address already in use); choose another with --grpc-port")
 
 
-def test_scikit_learn_is_not_imported_for_onnx(models: Path) -> None:
+def libraries(server: ServerProcess) -> set[str]:
+    """Return the packages whose compiled modules a server has loaded."""
+    maps = Path(f"/proc/{server.process.pid}/maps").read_text()
+    return set(re.findall(r"site-packages/(\w+)/", maps))
+
+
+def test_a_graph_is_served_without_what_it_does_not_need(server: ServerProcess) -> None:
+    assert server.predict("boston", '{"instances": [[6.5]]}', "application/json").status_code == 400
+    loaded = libraries(server)
+    assert "onnxruntime" in loaded
+    assert not loaded & {"sklearn", "scipy", "pandas", "matplotlib"}
+
+
+def test_an_estimator_brings_what_it_needs(own_models: Path, tmp_path: Path) -> None:
+    for name in ("rooms", "boston"):
+        read = artifact.read(own_models / name)
+        files = {file: (own_models / name / file).read_bytes() for file in read.manifest.files}
+        del files["model.onnx"]
+        artifact.write(own_models / name, read.manifest, files)
+    with ServerProcess(own_models, log=tmp_path / "log") as server:
+        golden = read.manifest.golden
+        body = json.dumps({"instances": golden.instances})
+        answer = server.predict("boston", body, "application/json")
+        assert answer.json()["predictions"] == list(golden.predictions)
+        assert "sklearn" in libraries(server)
+
+
+def test_what_kserve_defers_is_there_when_it_is_used() -> None:
     script = (
-        "import sys; from pathlib import Path; from model_server import artifact, runtime\n"
-        f"runtime.load(artifact.read(Path({str(models / 'boston')!r})))\n"
-        "assert 'onnxruntime' in sys.modules and 'sklearn' not in sys.modules"
+        "import sys, model_server.__main__\n"
+        "assert 'pandas' not in sys.modules\n"
+        "from kserve.protocol.infer_type import InferInput, InferRequest\n"
+        "request = InferRequest('m', [InferInput('a', [2], 'FP64', data=[1.0, 2.0])])\n"
+        "assert request.as_dataframe()['a'].tolist() == [1.0, 2.0]\n"
+        "assert 'pandas' in sys.modules"
     )
     subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True)
 
@@ -204,8 +235,7 @@ def test_onnx_runtime_reports_to_no_one(models: Path, tmp_path: Path) -> None:
     home = {"HOME": str(tmp_path / "home"), "XDG_CACHE_HOME": str(tmp_path / "home")}
     (tmp_path / "home").mkdir()
     with ServerProcess(models, log=tmp_path / "log", environment=home) as server:
-        environment = Path(f"/proc/{server.process.pid}/maps").read_text()
-        assert "onnxruntime" in environment
+        assert "onnxruntime" in libraries(server)
         server.stop()
     assert list((tmp_path / "home").iterdir()) == []
     assert [record["level"] for record in server.records()] == ["INFO", "INFO", "INFO"]
