@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 IMAGE ?= model-server:0.1.0
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
-.PHONY: help install train run test check format lock chart image kind-up deploy kind-test kind-down
+.PHONY: help install train run test bench check format lock chart image kind-up deploy kind-test kind-down
 help: ## Show what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
@@ -34,6 +34,9 @@ run: train ## Serve the models on port 8080 until Ctrl-C
 
 test: install ## Pass every test that this machine can run; REQUIRE_ALL=1 makes a skip a failure
 	@$(BIN)/pytest
+
+bench: install ## Measure beside stock KServe and a ceiling, about nine minutes; needs wrk
+	@$(BIN)/python -m bench --out bench/results.md
 
 check: install ## Lint, check types and look for drift
 	@$(BIN)/ruff format --check .

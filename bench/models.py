@@ -7,7 +7,6 @@ them, so that a row has 13 numbers.
 import csv
 import io
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -84,27 +83,38 @@ class Model:
         Raises
         ------
         BenchError
-            If it is further off than the manifest's tolerance.
+            If it is none, or further off than the manifest's tolerance.
         """
-        [prediction] = json.loads(answer)["predictions"]
-        if not agree(np.array([prediction]), self.y[:1], self.tolerance):
-            raise BenchError(f"answers {prediction} where the estimator predicts {self.y[0]}")
+        try:
+            prediction = np.array(json.loads(answer)["predictions"], dtype=np.float64)
+            right = agree(prediction, self.y[:1], self.tolerance)
+        except (KeyError, TypeError, ValueError):
+            right = False
+        if not right:
+            raise BenchError(f"answers {answer[:80]!r} where the estimator predicts {self.y[0]}")
 
 
-def fit(folder: Path) -> Iterator[Model]:
-    """Fit the models and write their directories, one a subfolder of `folder`."""
+def fit(folder: Path) -> dict[str, Model]:
+    """Fit the models and write their directories, one a subfolder of `folder`.
+
+    Returns
+    -------
+    dict of str to Model
+        By title.
+    """
     dataset = _dataset()
     estimators: dict[str, Any] = {
         BOOSTING: GradientBoostingRegressor(n_estimators=200, random_state=0),
         FOREST: RandomForestRegressor(n_estimators=100, random_state=0),
         LINEAR: make_pipeline(StandardScaler(), RidgeCV()),
     }
+    models = {}
     for title, estimator in estimators.items():
         name = title.split()[0]
         packaged = package(estimator.fit(dataset.inputs, dataset.y), dataset, name)
         directory = folder / name / name
         artifact.write(directory, packaged.manifest, packaged.files)
-        yield title, Model(
+        models[title] = Model(
             name,
             directory,
             dataset.X,
@@ -112,6 +122,7 @@ def fit(folder: Path) -> Iterator[Model]:
             tuple(feature.name for feature in dataset.features),
             packaged.manifest.tolerance,
         )
+    return models
 
 
 def _dataset() -> Dataset:

@@ -13,6 +13,8 @@ from pathlib import Path
 
 from bench.errors import BenchError
 from bench.models import JSON, Model
+from model_server.artifact import JOBLIB
+from model_server.settings import PREFIX
 
 STOCK = "stock KServe"
 CEILING = "ceiling"
@@ -52,25 +54,93 @@ class Running:
         return int(kib) * 1024 / 1e6
 
 
-def stock(model: Model, port: int) -> list[str]:
-    """Return the command that serves `model` with KServe alone."""
-    return [
-        *(sys.executable, "-m", "bench.stock", "--model_name", model.name),
-        *("--http_port", str(port), "--grpc_port", str(_free_port())),
-        str(model.directory / "model.joblib"),
-    ]
+@contextmanager
+def start(
+    server: str, model: Model, cpu: int, folder: Path, ceiling_length: int
+) -> Iterator[Running]:
+    """Start a server on one CPU, wait until it predicts a row, and end it after the block.
+
+    Parameters
+    ----------
+    server : str
+        `STOCK`, `CEILING` or `OURS`.
+    model : Model
+    cpu : int
+    folder : Path
+        Where its log is written.
+    ceiling_length : int
+        Of the ceiling's answer, in bytes.
+
+    Raises
+    ------
+    BenchError
+        If it does not start, answers wrongly, or such an error comes out of the block; with the
+        last line of its log.
+    """
+    port = _free_port()
+    command = _command(server, model, port, ceiling_length)
+    log = folder / "server.log"
+    environment = {name: os.environ[name] for name in os.environ if not name.startswith(PREFIX)}
+    with log.open("wb") as stream:
+        began = time.perf_counter()
+        process = subprocess.Popen(
+            ["taskset", "-c", str(cpu), sys.executable, "-m", *command],
+            cwd=ROOT,
+            env=environment,
+            stdout=stream,
+            stderr=stream,
+        )
+    try:
+        answer = _first_answer(process, port, model)
+        running = Running(
+            f"http://{HOST}:{port}{model.path}", answer, time.perf_counter() - began, process.pid
+        )
+        if server != CEILING:
+            model.check(answer)
+        yield running
+    except BenchError as error:
+        last = log.read_text(errors="replace").strip().rpartition("\n")[2]
+        raise BenchError(f"{server}, {model.name}: {error}; its log ends: {last}") from error
+    finally:
+        process.kill()
+        process.wait()
 
 
-def ceiling(port: int, length: int) -> list[str]:
-    """Return the command that answers anything with `length` bytes."""
-    return [
-        *(sys.executable, "-m", "bench.ceiling", "--port", str(port), "--length", str(length)),
-    ]
+def _command(server: str, model: Model, port: int, ceiling_length: int) -> list[str]:
+    joblib, models = model.directory / JOBLIB, model.directory.parent
+    grpc_port = _free_port()
+    line = {
+        STOCK: f"bench.stock --http_port {port} --grpc_port {grpc_port} --model_name {model.name}",
+        CEILING: f"bench.ceiling --port {port} --length {ceiling_length}",
+        OURS: f"model_server --http-port {port} --grpc-port {grpc_port} --models",
+    }
+    files = {STOCK: [str(joblib)], CEILING: [], OURS: [str(models)]}
+    return [*line[server].split(), *files[server]]
 
 
-def ours(model: Model, port: int) -> list[str]:
-    """Return the command that serves `model` with this server."""
-    return [
-        *(sys.executable, "-m", "model_server", "--models", str(model.directory.parent)),
-        *("--http-port", str(port), "--grpc-port", str(_free_port())),
-    ]
+def _first_answer(process: subprocess.Popen[bytes], port: int, model: Model) -> bytes:
+    body = model.body(1, JSON)
+    deadline = time.monotonic() + _START_TIMEOUT_S
+    seen = "no answer"
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise BenchError(f"ended at its start with status {process.returncode}")
+        connection = http.client.HTTPConnection(HOST, port, timeout=_START_TIMEOUT_S)
+        try:
+            connection.request("POST", model.path, body, {"content-type": JSON})
+            response = connection.getresponse()
+            answer = response.read()
+            if response.status == http.HTTPStatus.OK:
+                return answer
+            seen = f"status {response.status}"
+        except ConnectionError:
+            time.sleep(_POLL_S)
+        finally:
+            connection.close()
+    raise BenchError(f"{seen} in {_START_TIMEOUT_S:g} s")
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind((HOST, 0))
+        return int(listener.getsockname()[1])

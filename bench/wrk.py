@@ -54,6 +54,11 @@ class Load:
     p50_ms: float
     p99_ms: float
 
+    def __str__(self) -> str:
+        return (
+            f"{self.requests_per_s:,.0f} requests/s, p50 {self.p50_ms:g} ms, p99 {self.p99_ms:g} ms"
+        )
+
 
 class Wrk:
     """wrk on one thread, on the CPU that the calling process is on.
@@ -111,23 +116,24 @@ class Wrk:
             *("--duration", f"{seconds}s", "--timeout", f"{_TIMEOUT_S}s"),
             *("--script", str(script), request.url),
         ]
-        process = subprocess.Popen(
+        with subprocess.Popen(
             command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-        )
-        try:
-            yield process
-        finally:
-            process.kill()
-            process.communicate()
+        ) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
 
 
 def _load(process: subprocess.Popen[str]) -> Load:
     output, _ = process.communicate()
-    last = output.strip().splitlines()[-1]
+    last = output.strip().rpartition("\n")[2]
     if process.returncode != 0 or not last.startswith("{"):
-        raise BenchError(f"wrk failed: {last}")
+        raise BenchError(f"wrk ended with status {process.returncode}: {last}")
     measured = json.loads(last)
-    if measured["failed"] or not measured["requests"]:
+    if not measured["requests"]:
+        raise BenchError("no request was answered")
+    if measured["failed"]:
         raise BenchError(f"{measured['failed']} of {measured['requests']} requests failed")
     return Load(
         measured["requests"] / measured["duration_us"] * 1e6,

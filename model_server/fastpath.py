@@ -100,7 +100,7 @@ async def _predict(
     model: Predictor, body: bytes, content_type: str | None, accept: str | None
 ) -> tuple[int, str, bytes]:
     """Return status, media type and body of the answer."""
-    decoding, predicting, encoding = model.histograms
+    decoding, predicting, encoding = model.stages
     try:
         begun = perf_counter()
         writer = codecs.writer(accept)

@@ -21,9 +21,15 @@ from model_server.batching import Batcher
 from model_server.columns import Columns, Matrix
 from model_server.errors import BadRequest
 from model_server.runtime import Runtime
+from model_server.stages import StageHistogram
 
 OUTPUT = "output-0"
 INPUT = "input-0"
+
+_STAGES = tuple(
+    StageHistogram(histogram) for histogram in (PRE_HIST_TIME, PREDICT_HIST_TIME, POST_HIST_TIME)
+)
+"""Reading a request, predicting its rows, writing the answer."""
 
 Answer = bytes | Any
 """Bytes for v1, KServe's InferResponse for v2."""
@@ -56,10 +62,7 @@ class Predictor(Model):
         self.artifact = artifact
         self.columns = Columns(artifact.manifest.features)
         self.batcher = Batcher(runtime, self.columns.matrix(artifact.manifest.golden.instances))
-        self.histograms = tuple(
-            histogram.labels(model_name=self.name)
-            for histogram in (PRE_HIST_TIME, PREDICT_HIST_TIME, POST_HIST_TIME)
-        )
+        self.stages = tuple(histogram.stage(self.name) for histogram in _STAGES)
         self.ready = True
 
     async def preprocess(self, payload: bytes | InferRequest, headers: Headers) -> Call:

@@ -13,6 +13,7 @@ import httpx
 import numpy as np
 import numpy.typing as npt
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from model_server import artifact, runtime
 from model_server.batching import Batcher
@@ -97,6 +98,19 @@ def test_both_are_counted_alike(server: ServerProcess, stage: str) -> None:
     before = count()
     list(both(server, "rooms", b'{"instances": [[6.5]]}', {"content-type": JSON}))
     assert count() == before + 2
+
+
+def test_a_histogram_adds_up(server: ServerProcess) -> None:
+    list(both(server, "rooms", b'{"instances": [[6.5]]}', {"content-type": JSON}))
+    families = text_string_to_metric_families(server.client.get("/metrics").text)
+    [family] = [one for one in families if one.name == "request_predict_seconds"]
+    samples = [one for one in family.samples if one.labels.get("model_name") == "rooms"]
+    buckets = [one.value for one in samples if one.name.endswith("_bucket")]
+    [count] = [one.value for one in samples if one.name.endswith("_count")]
+    [total_s] = [one.value for one in samples if one.name.endswith("_sum")]
+    assert buckets == sorted(buckets)
+    assert buckets[-1] == count >= 2
+    assert 0 < total_s < count
 
 
 @pytest.fixture(scope="module", params=["rooms", "boston"])
