@@ -63,7 +63,7 @@ class StageHistogram(Collector):
         """See `prometheus_client.registry.Collector`."""
         for metric in self._histogram.collect():
             metric.samples = [
-                sample._replace(value=sample.value + self._value(sample))
+                sample._replace(value=sample.value + self._counted(sample))
                 for sample in metric.samples
             ]
             yield metric
