@@ -36,7 +36,7 @@ test: install ## Pass every test that this machine can run; REQUIRE_ALL=1 makes 
 	@$(BIN)/pytest
 
 bench: install ## Measure beside stock KServe and a ceiling, about nine minutes; needs wrk
-	@$(BIN)/python -m bench --out bench/results.md
+	@$(BIN)/python -m bench --out bench/README.md
 
 check: install ## Lint, check types and look for drift
 	@$(BIN)/ruff format --check .

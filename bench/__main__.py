@@ -58,7 +58,8 @@ def run(rounds: int, *, quick: bool, out: Path | None) -> None:
     report = table.report(measured, seconds, others.share())
     print(report, end="")
     if out is not None:
-        out.write_text(report, encoding="utf-8")
+        page = out.read_text(encoding="utf-8")
+        out.write_text(table.place(report, page), encoding="utf-8")
 
 
 def _minutes(rounds: int, seconds: int, warm_up: int) -> int:
@@ -77,7 +78,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--rounds", type=_positive, default=3, metavar="N", help="rounds to run (default: 3)"
     )
-    parser.add_argument("--out", type=Path, metavar="FILE", help="write the tables there as well")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help="write the tables there, too: in place of those in the page, or of the whole file",
+    )
     return parser
 
 

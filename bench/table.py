@@ -1,6 +1,7 @@
 """The report in Markdown: where and when, the table of figures, and the marks."""
 
 import datetime
+import re
 import statistics
 from collections.abc import Sequence
 
@@ -10,6 +11,15 @@ from bench.rounds import Figures, Key
 from bench.servers import CEILING, OURS, STOCK
 
 Row = Sequence[str]
+
+_PLACE = re.compile(r"(<!-- results -->\n).*(<!-- end of results -->)", re.DOTALL)
+
+
+def place(report: str, page: str) -> str:
+    """Put a report between the comments of a page that has a place for it; else it is the page."""
+    if not _PLACE.search(page):
+        return report
+    return _PLACE.sub(lambda marks: f"{marks[1]}\n{report}\n{marks[2]}", page)
 
 
 def report(rounds: Sequence[Figures], seconds: int, others: float) -> str:

@@ -136,7 +136,7 @@ class CSVCodec:
     def encode(self, y: npt.NDArray[Any]) -> bytes:
         """See `Codec.encode`."""
         if y.dtype.kind in "fi":
-            return ("\n".join(map(repr, y.tolist())) + "\n").encode()
+            return orjson.dumps(y.tolist())[1:-1].replace(b",", b"\n") + b"\n"
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows([value] for value in y.tolist())
         return text.getvalue().encode()

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bench import table
 from bench.errors import BenchError
 from bench.marks import Mark
 from bench.models import JSON, Model
@@ -71,6 +72,13 @@ def test_a_short_run_reports_every_load_and_every_mark(tmp_path: Path) -> None:
     for fact in ("date", "CPU", "kernel", "Python", "libraries", "wrk"):
         assert f"- {fact}: " in done.stdout
     assert "- other processes took " in done.stdout
+
+
+def test_a_report_is_put_in_its_place() -> None:
+    page = "# Page\n<!-- results -->\nold\n<!-- end of results -->\nend\n"
+    placed = table.place("| new |\n", page)
+    assert placed == "# Page\n<!-- results -->\n\n| new |\n\n<!-- end of results -->\nend\n"
+    assert table.place("| new |\n", "old") == "| new |\n"
 
 
 @pytest.mark.parametrize(

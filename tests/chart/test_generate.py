@@ -50,7 +50,7 @@ def test_nothing_differs(copy: Path) -> None:
         (VALUES, "grpc: true\n", "grpc: true\n# -- New.\nnew: 1\n", [SCHEMA, README]),
         (SCHEMA, '"minimum": 1,', '"minimum": 2,', [SCHEMA]),
         (README, "| Most pods. |", "| Some pods. |", [README]),
-        ("manifests/inferenceservice.yaml", "768Mi", "1Gi", ["manifests/inferenceservice.yaml"]),
+        ("manifests/inferenceservice.yaml", "512Mi", "1Gi", ["manifests/inferenceservice.yaml"]),
     ],
 )
 def test_what_differs_is_named_and_written(
