@@ -41,7 +41,7 @@ def report(rounds: Sequence[Figures], seconds: int, others: float) -> str:
         [
             *(f"- {name}: {fact}" for name, fact in facts.items()),
             f"- rounds: {len(rounds)}, {seconds} s a load; figures and ratios are their medians",
-            f"- other processes took {others:.1%} of the CPUs' time",
+            f"- other processes took about {others:.0%} of the CPUs' time",
             "",
             *_table(header, _figures(rounds), numbers=slice(3, None)),
             "",

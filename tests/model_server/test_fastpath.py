@@ -157,6 +157,9 @@ async def test_waiting_requests_share_a_call_and_a_bad_one_spoils_none(
     batcher._runtime = counting
     await asyncio.gather(*(batcher.submit(X[i : i + 2]) for i in range(5)))
     assert counting.calls == [10]
+    counting.calls.clear()
+    await asyncio.gather(*(batcher.submit(X[[row]]) for row in range(100)))
+    assert counting.calls == [64, 36], "no more rows are merged than were tried"
     bad = -np.ones_like(X[:1])
     answers = await asyncio.gather(
         *(batcher.submit(rows) for rows in (X[:1], bad, X[1:3])), return_exceptions=True
