@@ -75,6 +75,7 @@ def test_decode(
         (CSV, NUMBERS, b"a,b,a\n1,2,3\n", "the header has feature 'a' twice"),
         (CSV, NUMBERS, b'1,"2\n', "the body is not CSV in UTF-8"),
         (CSV, NUMBERS, b"1,\xff\n", "the body is not CSV in UTF-8"),
+        (CSV, ONE, b"1\n2],[3\n", "row 2: 1 value expected (a), 2 given"),
         (CSV, ONE, b"1\n\n2\n", "row 2: 1 value expected (a), 0 given"),
     ],
 )
