@@ -6,7 +6,6 @@ that is tried out when the model is loaded, and no more rows are merged than wer
 """
 
 import asyncio
-import functools
 import os
 import timeit
 from concurrent.futures import ThreadPoolExecutor
@@ -46,11 +45,6 @@ class Batcher:
             self._inline_rows = int(_INLINE_S / _row_s(runtime, tried))
             self._merges = _same_in_company(runtime, tried)
 
-    @functools.cached_property
-    def _loop(self) -> asyncio.AbstractEventLoop:
-        """The loop of the first request; to ask each time costs a system call in Python 3.11."""
-        return asyncio.get_running_loop()
-
     def submit(self, X: Matrix) -> asyncio.Future[Predictions]:
         """Return the predictions to come of some rows.
 
@@ -62,7 +56,7 @@ class Batcher:
         -------
         future of ndarray of shape (n_rows,)
         """
-        loop = self._loop
+        loop = asyncio.get_running_loop()
         if len(X) > self._inline_rows:
             return loop.run_in_executor(_threads, self._runtime.predict, X)
         if not self._waiting:
