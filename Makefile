@@ -63,7 +63,8 @@ deploy: kind-up image ## Build the image and install the chart in the kind clust
 	@$(BIN)/python manifests/cluster.py load $(IMAGE)
 	@helm upgrade --install model-server charts/model-server --kube-context kind-model-server \
 	  --namespace model-server --create-namespace \
-	  --set image.repository=$(firstword $(subst :, ,$(IMAGE))) --set image.tag=$(lastword $(subst :, ,$(IMAGE)))
+	  --set image.repository=$(firstword $(subst :, ,$(IMAGE))) --set image.tag=$(lastword $(subst :, ,$(IMAGE))) \
+	  --set-string podAnnotations.image-id=$$(docker image inspect --format '{{.Id}}' $(IMAGE))
 
 kind-test: kind-up ## Run the cluster tests in that cluster
 	@KIND_CLUSTER=model-server $(BIN)/pytest tests/kind

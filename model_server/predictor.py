@@ -90,7 +90,7 @@ class Predictor(Model):
 
     def get_input_types(self) -> list[dict[str, Any]]:
         """Describe the tensors of a v2 request: one a feature, or all numbers in a matrix."""
-        if any(feature.type == "string" for feature in self.columns.features):
+        if not self.columns.only_numbers:
             kinds = {"number": "FP64", "string": "BYTES"}
             return [
                 {"name": feature.name, "datatype": kinds[feature.type], "shape": [-1, 1]}
@@ -143,9 +143,6 @@ class BrokenPredictor(Model):
     def load(self) -> bool:
         """Refuse: KServe calls this for a request to a model that is not ready."""
         raise ModelNotReady(self.name, self.problem)
-
-    def start(self) -> None:
-        """Do nothing: KServe's own would set it ready."""
 
 
 def _numbers(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
