@@ -24,6 +24,14 @@ RUN cd /opt/venv/lib/python3*/site-packages && \
 joblib, mimeparse, onnxruntime, pandas, pythonjsonlogger.orjson, \
 sklearn.compose, sklearn.ensemble, sklearn.linear_model, sklearn.pipeline, uvloop"
 
+FROM packages AS sbom
+COPY requirements/sbom.txt .
+RUN --mount=type=cache,target=/root/.cache/pip \
+    python -m venv --without-pip /opt/sbom && \
+    pip --python /opt/sbom install --no-compile --require-hashes --requirement sbom.txt && \
+    /opt/sbom/bin/cyclonedx-py environment --output-reproducible --output-file /sbom.cdx.json \
+      /opt/venv/bin/python
+
 FROM packages AS models
 COPY requirements/training.txt .
 RUN --mount=type=cache,target=/root/.cache/pip \
@@ -31,7 +39,8 @@ RUN --mount=type=cache,target=/root/.cache/pip \
 WORKDIR /src
 # Only what training reads, so that other edits of the server do not train again.
 COPY model_server/__init__.py model_server/artifact.py model_server/columns.py \
-     model_server/errors.py model_server/manifest.py model_server/runtime.py model_server/
+     model_server/errors.py model_server/exchange.py model_server/manifest.py \
+     model_server/runtime.py model_server/
 COPY training training
 RUN python -m training --out /models
 
@@ -44,6 +53,7 @@ RUN rm -rf /usr/local/bin/pip* /usr/local/lib/python3*/site-packages/pip* \
            /usr/lib/python3/dist-packages/pip* /usr/share/python-wheels
 COPY --from=packages /opt/venv /opt/venv
 COPY --from=models /models /models
+COPY --from=sbom /sbom.cdx.json /sbom.cdx.json
 WORKDIR /app
 COPY model_server model_server
 ENV MODEL_SERVER_MODELS=/models

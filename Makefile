@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 IMAGE ?= model-server:0.1.0
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
-.PHONY: help install train run test bench check format lock chart image kind-up deploy kind-test kind-down
+.PHONY: help install train run test soak bench audit check format lock chart image kind-up deploy kind-test kind-down
 help: ## Show what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
@@ -13,16 +13,18 @@ install: $(VENV)/installed ## Set up .venv from the lock, every package by its h
 
 $(VENV)/installed: requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "model-server needs Python 3.11 or newer; set PYTHON=/path/to/python3"; exit 1; }
-	@echo "Setting up $(VENV): about 120 packages, a minute or two the first time"
+	@echo "Setting up $(VENV): about 170 packages, a minute or two the first time"
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/dev.txt
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --editable .
 	@touch $@
 
 lock: ## Resolve the requirements again, with hashes
-	@$(LOCK) --all-extras pyproject.toml --output-file requirements/dev.txt
+	@$(LOCK) --all-extras --group application --group sbom pyproject.toml --output-file requirements/dev.txt
 	@$(LOCK) --extra training --constraint requirements/dev.txt pyproject.toml --output-file requirements/training.txt
 	@$(LOCK) --extra sklearn --constraint requirements/dev.txt pyproject.toml --output-file requirements/server.txt
+	@$(LOCK) --group application --constraint requirements/dev.txt --output-file requirements/application.txt
+	@$(LOCK) --group sbom --constraint requirements/dev.txt --output-file requirements/sbom.txt
 
 train: models/rooms/manifest.json ## Train the built-in models, where there are none
 
@@ -37,6 +39,15 @@ test: install ## Pass every test that this machine can run; REQUIRE_ALL=1 makes 
 
 bench: install ## Measure beside stock KServe and a ceiling, about nine minutes; needs wrk
 	@$(BIN)/python -m bench --out bench/README.md
+
+soak: install ## Put the server through faults, hostile input and overload at full size, half an hour
+	@$(BIN)/python -m soak --out docs/reliability.md
+
+audit: install ## Look the locked packages up in PyPI's vulnerability data
+	@for lock in server training application; do \
+	  echo "requirements/$$lock.txt:"; \
+	  $(BIN)/pip-audit --strict --disable-pip --require-hashes --requirement requirements/$$lock.txt || exit 1; \
+	done
 
 check: install ## Lint, check types and look for drift
 	@$(BIN)/ruff format --check .

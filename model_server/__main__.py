@@ -5,21 +5,19 @@ import logging
 import logging.config
 import os
 import sys
-from collections.abc import Iterable, Iterator
-from pathlib import Path
 
 from model_server.deferral import deferred
 
 with deferred("pandas"):
     import kserve  # noqa: F401 - a third of its import time is pandas, which no v1 or v2 route uses
 
-from model_server import artifact, logs, runtime, schema, settings
-from model_server.errors import ArtifactError, ModelServerError
-from model_server.predictor import BrokenPredictor, Predictor
+from model_server import logs, schema, settings
+from model_server.errors import ModelServerError
+from model_server.predictor import Predictor
+from model_server.repository import Repository, Trust
 from model_server.server import Server
 from model_server.settings import Settings
-
-Model = Predictor | BrokenPredictor
+from model_server.workers import Workers
 
 log = logging.getLogger("model_server")
 
@@ -28,55 +26,48 @@ def main() -> int:
     """Serve until a signal; return the exit status."""
     chosen = settings.parse(sys.argv[1:], os.environ)
     logging.config.dictConfig(logs.config(chosen.log_level, access=chosen.access_log))
+    workers = Workers(chosen.queue_limit_ms / 1000)
     try:
-        serve(chosen)
+        serve(chosen, workers)
     except ModelServerError as error:
         log.critical(str(error))
         return 1
+    if workers.busy:
+        log.warning("a prediction took longer than a stop may take; it is given up")
+        logging.shutdown()
+        os._exit(0)  # the interpreter would wait for its thread
     return 0
 
 
-def serve(chosen: Settings) -> None:
+def serve(chosen: Settings, workers: Workers) -> None:
     """Load every model directory and serve them.
 
     Raises
     ------
     ModelServerError
-        If a model can't be served or a port is taken.
+        If a model can't be served, a port is taken, or a file that is set can't be used.
     """
-    models: dict[str, Model] = {}
-    for directory, model in _load(chosen.models, skip_broken=chosen.skip_broken):
-        if model.name in models:
-            raise ArtifactError(
-                directory, artifact.MANIFEST, f"a second model named {model.name!r}", "rename one"
-            )
-        models[model.name] = model
-    if not any(model.ready for model in models.values()):
-        raise ArtifactError(chosen.models, "", "no model can be served", "see the lines above")
-    Server(chosen).start(
-        list(models.values()),
-        lambda port: _print_example(models.values(), port) if chosen.print_example else None,
+    trust = Trust(dict(chosen.expect_digest), pickle=chosen.pickle)
+    repository = Repository(chosen.models, trust, workers, chosen.rows_limit)
+    repository.open(skip_broken=chosen.skip_broken)
+    scheme = "http" if chosen.ssl_certfile is None else "https"
+    Server(chosen, repository).start(
+        lambda port: (
+            _print_example(repository, f"{scheme}://localhost:{port}")
+            if chosen.print_example
+            else None
+        ),
     )
+    workers.close()
 
 
-def _load(models: Path, *, skip_broken: bool) -> Iterator[tuple[Path, Model]]:
-    for directory in artifact.find(models):
-        try:
-            checked = artifact.read(directory)
-            yield directory, Predictor(checked, runtime.load(checked))
-        except ArtifactError as error:
-            if not skip_broken:
-                raise
-            log.error(str(error))  # noqa: TRY400 - the line says it all
-            yield directory, BrokenPredictor(directory.name, str(error))
-
-
-def _print_example(models: Iterable[Model], port: int) -> None:
+def _print_example(repository: Repository, address: str) -> None:
+    models = repository.get_models().values()
     served = (model.artifact.manifest for model in models if isinstance(model, Predictor))
     shortest = min(served, key=lambda manifest: len(manifest.features))
     body = json.dumps({"instances": [schema.example(shortest)]})
     print(  # noqa: T201 - this is what the user asked for
-        f"\ncurl http://localhost:{port}/v1/models/{shortest.name}:predict "
+        f"\ncurl {address}/v1/models/{shortest.name}:predict "
         f"-H 'Content-Type: application/json' -d '{body}'\n",
         flush=True,
     )

@@ -9,19 +9,24 @@
     ├── model.onnx         the same as a graph, where it converts
     └── report.html        the same for a person
 
-A directory appears whole or not at all: it is written beside its place, synced and renamed.
+A directory appears whole or not at all: it is written beside its place, synced, and the two are
+exchanged.
 """
 
+import contextlib
+import fcntl
+import glob
 import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
 
+from model_server import exchange
 from model_server.errors import ArtifactError
 from model_server.manifest import Manifest
 
@@ -30,6 +35,7 @@ DIGEST = "manifest.sha256"
 JOBLIB = "model.joblib"
 ONNX = "model.onnx"
 
+_OLD = "old"
 _RETRAIN = "train the model again or restore the directory from its source"
 
 
@@ -77,13 +83,23 @@ def find(models: Path) -> list[Path]:
 def read(directory: Path) -> Artifact:
     """Check a model directory against its manifest and read the file that answers.
 
-    Nothing is unpickled here.
+    Nothing is unpickled here. A directory that is replaced meanwhile is read once more.
 
     Raises
     ------
     ArtifactError
         If a file is missing, unreadable, not what its SHA-256 says, or the manifest is not one.
     """
+    seen = _identity(directory)
+    try:
+        return _read(directory)
+    except ArtifactError:
+        if _identity(directory) == seen:
+            raise
+    return _read(directory)
+
+
+def _read(directory: Path) -> Artifact:
     text = _read_bytes(directory, MANIFEST)
     digest = hashlib.sha256(text).hexdigest()
     recorded = _read_bytes(directory, DIGEST)
@@ -133,8 +149,7 @@ def write(directory: Path, manifest: Manifest, files: Mapping[str, bytes]) -> No
     text = (manifest.model_copy(update={"files": sums}).model_dump_json(indent=2) + "\n").encode()
     digest = _digest_line(hashlib.sha256(text).hexdigest())
     directory.parent.mkdir(parents=True, exist_ok=True)
-    side = Path(tempfile.mkdtemp(dir=directory.parent, prefix=f".{directory.name}-"))
-    try:
+    with _side_folder(directory) as side:
         new = side / "new"
         new.mkdir()
         for file, content in {**files, MANIFEST: text, DIGEST: digest}.items():
@@ -143,21 +158,47 @@ def write(directory: Path, manifest: Manifest, files: Mapping[str, bytes]) -> No
                 stream.flush()
                 os.fsync(stream.fileno())
         _sync(new)
-        _swap(new, directory, side / "old")
+        exchange.put(new, directory, side / _OLD)
         _sync(directory.parent)
-    finally:
-        shutil.rmtree(side)
 
 
-def _swap(new: Path, place: Path, old: Path) -> None:
-    if place.exists():
-        place.rename(old)
+@contextlib.contextmanager
+def _side_folder(directory: Path) -> Iterator[Path]:
+    """Delete the side folders of killed writers and make a new one, for as long as the block runs.
+
+    Writers take turns, so that none of the folders is a living one's. Where a filesystem locks no
+    directory, as NFS, nothing is known of the others and their folders stay.
+    """
+    prefix = f".{directory.name}.writing-"
+    handle = os.open(directory.parent, os.O_RDONLY)
     try:
-        new.rename(place)
+        with contextlib.suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            for left in directory.parent.glob(glob.escape(prefix) + "*"):
+                _tidy(left, directory)
+        side = Path(tempfile.mkdtemp(dir=directory.parent, prefix=prefix))
+        try:
+            yield side
+        finally:
+            _tidy(side, directory)
+    finally:
+        os.close(handle)
+
+
+def _tidy(side: Path, directory: Path) -> None:
+    """Delete a side folder, but put back first what was moved into it and nothing has replaced."""
+    if (side / _OLD).exists() and not directory.exists():
+        (side / _OLD).rename(directory)
+    shutil.rmtree(side, ignore_errors=True)
+
+
+def _identity(directory: Path) -> tuple[int, int] | None:
+    """Return what changes when another directory takes the place of this one."""
+    try:
+        status = directory.stat()
     except OSError:
-        if old.exists():
-            old.rename(place)
-        raise
+        return None
+    return status.st_ino, status.st_mtime_ns
 
 
 def _digest_line(digest: str) -> bytes:

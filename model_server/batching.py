@@ -1,4 +1,4 @@
-"""Predictions off the event loop's back: small ones merged, large ones in a thread.
+"""Predictions off the event loop's back: small ones merged, large ones handed to the workers.
 
 Requests that are submitted in the same turn of the event loop are answered by one call of the
 runtime, with no wait added. Merging is only done where no answer changes by a bit with its company:
@@ -6,21 +6,20 @@ that is tried out when the model is loaded, and no more rows are merged than wer
 """
 
 import asyncio
-import os
 import timeit
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from model_server.columns import Matrix
+from model_server.errors import Overloaded, TooLarge
+from model_server.metrics import REJECTED
 from model_server.runtime import OnnxRuntime, Runtime
+from model_server.workers import Workers
 
 _INLINE_S = 0.002
 _TRIED_ROWS = 64
-
-_threads = ThreadPoolExecutor(len(os.sched_getaffinity(0)), thread_name_prefix="predict")
 
 Predictions = npt.NDArray[Any]
 
@@ -33,17 +32,41 @@ class Batcher:
     runtime : Runtime
     X : ndarray of shape (n_rows, n_features), float64
         Some rows that the model can predict, to try it out with.
+    workers : Workers
+        The threads for what is large.
+    rows_limit : int
+        Most rows of one request.
     """
 
-    def __init__(self, runtime: Runtime, X: Matrix) -> None:
+    def __init__(self, runtime: Runtime, X: Matrix, workers: Workers, rows_limit: int) -> None:
         self._runtime = runtime
+        self._workers = workers
+        self._rows_limit = rows_limit
         self._waiting: list[tuple[Matrix, asyncio.Future[Predictions]]] = []
-        self._inline_rows = 0
-        self._merges = False
-        if isinstance(runtime, OnnxRuntime):
-            tried = _mixed(X)
-            self._inline_rows = int(_INLINE_S / _row_s(runtime, tried))
-            self._merges = _same_in_company(runtime, tried)
+        self._waiting_s = 0.0
+        tried = _mixed(X)
+        self._call_s, self._row_s = _cost(runtime, tried)
+        inline = isinstance(runtime, OnnxRuntime)
+        self._inline_rows = int((_INLINE_S - self._call_s) / self._row_s) if inline else 0
+        self._inline_bytes = self._inline_rows * 2 * X.shape[1]  # a cell and what parts it
+        self._merges = inline and _same_in_company(runtime, tried)
+
+    def cost_s(self, n_rows: int) -> float:
+        """Return how long so many rows took when the model was loaded, in seconds."""
+        return self._call_s + n_rows * self._row_s
+
+    def check(self, length_bytes: int) -> None:
+        """See that rows in a body of this length would be begun in time, before it is read.
+
+        Raises
+        ------
+        Overloaded
+        """
+        if self._waiting_s > self._workers.queue_limit_s:
+            REJECTED.labels("queue").inc()
+            raise Overloaded("queue")
+        if length_bytes > self._inline_bytes:
+            self._workers.check()
 
     def submit(self, X: Matrix) -> asyncio.Future[Predictions]:
         """Return the predictions to come of some rows.
@@ -55,18 +78,32 @@ class Batcher:
         Returns
         -------
         future of ndarray of shape (n_rows,)
+            Nothing is predicted for one that is cancelled in time.
+
+        Raises
+        ------
+        Overloaded
+            If they would wait too long.
+        TooLarge
+            If there are too many.
         """
-        loop = asyncio.get_running_loop()
+        if len(X) > self._rows_limit:
+            REJECTED.labels("rows").inc()
+            raise TooLarge(f"the body has {len(X)} rows; send at most {self._rows_limit}")
+        cost_s = self.cost_s(len(X))
         if len(X) > self._inline_rows:
-            return loop.run_in_executor(_threads, self._runtime.predict, X)
+            self._workers.check()
+            return self._workers.submit(cost_s, lambda: self._runtime.predict(X))
+        loop = asyncio.get_running_loop()
         if not self._waiting:
             loop.call_soon(self._flush)
         future: asyncio.Future[Predictions] = loop.create_future()
         self._waiting.append((X, future))
+        self._waiting_s += cost_s
         return future
 
     def _flush(self) -> None:
-        waiting, self._waiting = self._waiting, []
+        waiting, self._waiting, self._waiting_s = self._waiting, [], 0.0
         group: list[tuple[Matrix, asyncio.Future[Predictions]]] = []
         rows = 0
         for X, future in waiting:
@@ -109,10 +146,16 @@ def _mixed(X: Matrix) -> Matrix:
     return np.column_stack([rng.choice(column, _TRIED_ROWS) for column in X.T])
 
 
-def _row_s(runtime: Runtime, X: Matrix) -> float:
+def _cost(runtime: Runtime, X: Matrix) -> tuple[float, float]:
+    """Return what a call costs and what each row adds, in seconds."""
+    one_s, all_s = _shortest_s(runtime, X[:1]), _shortest_s(runtime, X)
+    row_s = max((all_s - one_s) / (len(X) - 1), 1e-9)
+    return one_s, row_s
+
+
+def _shortest_s(runtime: Runtime, X: Matrix) -> float:
     """Return the shortest of a few timings: a pause of the machine is none of the model's."""
-    timings = timeit.repeat(lambda: runtime.predict(X), number=1, repeat=5)
-    return min(timings) / len(X)
+    return min(timeit.repeat(lambda: runtime.predict(X), number=1, repeat=5))
 
 
 def _same_in_company(runtime: Runtime, X: Matrix) -> bool:

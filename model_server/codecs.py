@@ -9,6 +9,7 @@ import csv
 import functools
 import io
 import itertools
+import re
 from typing import Any, Generic, Protocol, TypeVar
 
 import mimeparse
@@ -96,7 +97,7 @@ class CSVCodec:
         only could read.
         """
         body = body.removeprefix(codecs.BOM_UTF8).rstrip(b"\r\n")
-        first, _, rest = body.partition(b"\n")
+        first, rest = (*_LINE_END.split(body, maxsplit=1), b"")[:2]
         names = self._lines(first)[0] if first else []
         order = columns.order(names) if names and columns.is_header(names) else None
         rows = rest if order else body
@@ -140,6 +141,9 @@ class CSVCodec:
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows([value] for value in y.tolist())
         return text.getvalue().encode()
+
+
+_LINE_END = re.compile(rb"\r\n|[\r\n]")
 
 
 class _Request(msgspec.Struct, Generic[Row]):

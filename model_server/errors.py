@@ -6,9 +6,14 @@
     ├── ArtifactError           a model directory that must not be served; stops the start
     └── RequestError            the request can't be answered; the client sees the message
         ├── BadRequest          400
+        ├── Unauthorized        401
         ├── NotAcceptable       406
-        ├── BodyTooLarge        413
-        └── UnsupportedMedia    415
+        ├── TooSlow             408
+        ├── TooLarge            413
+        ├── UnsupportedMedia    415
+        ├── HeaderTooLarge        431
+        ├── Unexpected          500
+        └── Overloaded          503
 """
 
 from pathlib import Path
@@ -40,13 +45,21 @@ class ArtifactError(ModelServerError):
 
 
 class RequestError(ModelServerError):
-    """A request that can't be answered; ``status`` is its HTTP status."""
+    """A request that can't be answered; its HTTP status, and headers for its answer."""
 
     status = 400
+    headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
 class BadRequest(RequestError):
     """The body does not fit the model."""
+
+
+class Unauthorized(RequestError):
+    """The bearer token is missing or not one of ours."""
+
+    status = 401
+    headers = ((b"www-authenticate", b"Bearer"),)
 
 
 class NotAcceptable(RequestError):
@@ -55,8 +68,14 @@ class NotAcceptable(RequestError):
     status = 406
 
 
-class BodyTooLarge(RequestError):
-    """The body is longer than the limit."""
+class TooSlow(RequestError):
+    """The request did not come in whole in the time that it may take."""
+
+    status = 408
+
+
+class TooLarge(RequestError):
+    """The body is longer, or has more rows, than the limit."""
 
     status = 413
 
@@ -65,3 +84,34 @@ class UnsupportedMedia(RequestError):
     """The body's media type can't be read."""
 
     status = 415
+
+
+class HeaderTooLarge(RequestError):
+    """The request's line and headers are longer than the limit."""
+
+    status = 431
+
+
+class Unexpected(RequestError):
+    """The fault is the server's; its log tells more."""
+
+    status = 500
+
+
+class Overloaded(RequestError):
+    """There is more to do than can be begun in time.
+
+    Parameters
+    ----------
+    reason : str
+        The limit that was met, as the metric of rejected requests names it.
+    retry_after_s : int
+        When it is worth to ask again.
+    """
+
+    status = 503
+
+    def __init__(self, reason: str, retry_after_s: int = 1) -> None:
+        super().__init__(f"too much to do ({reason}); ask again in {retry_after_s} s")
+        self.reason = reason
+        self.headers = ((b"retry-after", str(retry_after_s).encode()),)

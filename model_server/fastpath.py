@@ -1,28 +1,25 @@
 """The fast path: v1 predictions without the frame around the model.
 
 It answers ``POST /v1/models/{name}:predict`` itself, with the same predictor, codecs, batcher,
-metrics and errors as KServe's route. Everything else, a body of unknown length or beyond the limit
-and a model that is not ready among it, is passed on to KServe's application.
+metrics and errors as KServe's route. Everything else, a body of unknown length and a model that is
+not ready among it, is passed on to KServe's application.
 """
 
 import logging
 from collections.abc import Mapping
-from http import HTTPStatus
 from time import perf_counter
 from typing import Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from model_server import codecs
-from model_server.errors import RequestError
+from model_server import answers, codecs
+from model_server.errors import RequestError, Unexpected
 from model_server.joined_writes import EXTENSION
 from model_server.predictor import Predictor
-from model_server.rest import error_body, unexpected
 
 log = logging.getLogger("model_server")
 
 _BEFORE, _AFTER = "/v1/models/", ":predict"
-_JSON = "application/json"
 
 
 class FastPath:
@@ -34,14 +31,11 @@ class FastPath:
         Takes what this one does not.
     models : mapping of str to object
         The registry's own, so that a model that is unloaded is not served.
-    limit_bytes : int
-        Longest body.
     """
 
-    def __init__(self, app: ASGIApp, models: Mapping[str, Any], limit_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, models: Mapping[str, Any]) -> None:
         self._app = app
         self._models = models
-        self._limit_bytes = limit_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See the ASGI specification."""
@@ -58,27 +52,32 @@ class FastPath:
         ):
             await self._app(scope, receive, send)
             return
-        length_bytes, content_type, accept = None, None, None
+        announced, content_type, accept = False, None, None
         for name, value in scope["headers"]:
             if name == b"content-length":
-                length_bytes = int(value)
+                announced = True
             elif name == b"content-type":
                 content_type = value.decode("latin-1")
             elif name == b"accept":
                 accept = value.decode("latin-1")
-        if length_bytes is None or length_bytes > self._limit_bytes:
+        if not announced:
             await self._app(scope, receive, send)
             return
         body = await _body(receive)
         if body is None:
             return
-        status, media_type, answer = await _predict(model, body, content_type, accept)
+        try:
+            media_type, answer = await _predict(model, body, content_type, accept)
+        except RequestError as error:
+            scope["extensions"][EXTENSION]()
+            await answers.send_error(send, error)
+            return
         headers = [
-            (b"content-type", media_type.encode()),
-            (b"content-length", str(len(answer)).encode()),
+            (b"content-type", media_type),
+            (b"content-length", b"%d" % len(answer)),
         ]
         scope["extensions"][EXTENSION]()
-        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": answer})
 
 
@@ -98,11 +97,12 @@ async def _body(receive: Receive) -> bytes | None:
 
 async def _predict(
     model: Predictor, body: bytes, content_type: str | None, accept: str | None
-) -> tuple[int, str, bytes]:
-    """Return status, media type and body of the answer."""
+) -> tuple[bytes, bytes]:
+    """Return media type and body of the answer."""
     decoding, predicting, encoding = model.stages
     try:
         begun = perf_counter()
+        model.batcher.check(len(body))
         writer = codecs.writer(accept)
         X = codecs.reader(content_type).decode(body, model.columns)
         decoded = perf_counter()
@@ -112,9 +112,9 @@ async def _predict(
         predicting.observe(predicted - decoded)
         answer = writer.encode(y)
         encoding.observe(perf_counter() - predicted)
-    except RequestError as error:
-        return error.status, _JSON, error_body(error)
+    except RequestError:
+        raise
     except Exception as error:
         log.exception("a prediction of %s failed", model.name)
-        return HTTPStatus.INTERNAL_SERVER_ERROR, _JSON, error_body(unexpected(error))
-    return HTTPStatus.OK, writer.media_type, answer
+        raise Unexpected(answers.unexpected(error)) from error
+    return writer.media_type.encode(), answer

@@ -31,6 +31,8 @@ class JoiningTransport:
 
     def write(self, data: bytes) -> None:
         """Write, or keep back the first of two."""
+        if self._transport.is_closing():
+            return
         if self._joining:
             self._joining = False
             self._head = data

@@ -20,8 +20,9 @@ from model_server.artifact import Artifact
 from model_server.batching import Batcher
 from model_server.columns import Columns, Matrix
 from model_server.errors import BadRequest
-from model_server.runtime import Runtime
+from model_server.runtime import Runtime, check_golden
 from model_server.stages import StageHistogram
+from model_server.workers import Workers
 
 OUTPUT = "output-0"
 INPUT = "input-0"
@@ -55,13 +56,22 @@ class Predictor(Model):
         Checked.
     runtime : Runtime
         Loaded from it.
+    workers : Workers
+        Shared by all models.
+    rows_limit : int
+        Most rows of one request.
     """
 
-    def __init__(self, artifact: Artifact, runtime: Runtime) -> None:
+    def __init__(
+        self, artifact: Artifact, runtime: Runtime, workers: Workers, rows_limit: int
+    ) -> None:
         super().__init__(artifact.manifest.name, return_response_headers=True)
         self.artifact = artifact
         self.columns = Columns(artifact.manifest.features)
-        self.batcher = Batcher(runtime, self.columns.matrix(artifact.manifest.golden.instances))
+        self._runtime = runtime
+        self._workers = workers
+        self._golden = self.columns.matrix(artifact.manifest.golden.instances)
+        self.batcher = Batcher(runtime, self._golden, workers, rows_limit)
         self.stages = tuple(histogram.stage(self.name) for histogram in _STAGES)
         self.ready = True
 
@@ -87,6 +97,17 @@ class Predictor(Model):
         if call.media_type is not None:
             response_headers["content-type"] = call.media_type
         return call.answer(y)
+
+    async def check(self) -> None:
+        """Predict the golden rows once more, behind what waits for the threads.
+
+        Raises
+        ------
+        ArtifactError
+            If they come out differently.
+        """
+        cost_s = self.batcher.cost_s(len(self._golden))
+        await self._workers.submit(cost_s, lambda: check_golden(self.artifact, self._runtime))
 
     def get_input_types(self) -> list[dict[str, Any]]:
         """Describe the tensors of a v2 request: one a feature, or all numbers in a matrix."""
@@ -116,7 +137,7 @@ class Predictor(Model):
             order = self.columns.order(list(arrays))
             cells = [_cells(name, array) for name, array in arrays.items()]
             return self.columns.matrix(zip(*(cells[place] for place in order), strict=True))
-        except (BadRequest, ValueError, TypeError) as error:
+        except (BadRequest, OverflowError, TypeError, ValueError) as error:
             raise InvalidInput(str(error)) from error
 
     def _tensor(self, request: InferRequest, y: npt.NDArray[Any]) -> InferResponse:

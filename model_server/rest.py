@@ -6,24 +6,39 @@ from http import HTTPStatus
 from typing import Any
 
 import kserve.model_server
-import orjson
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from kserve.errors import InferenceError, InvalidInput, ModelNotFound, ModelNotReady
+from kserve.model_repository import ModelRepository
 from kserve.protocol.dataplane import DataPlane
 from kserve.protocol.rest.server import RESTServer
 from starlette.exceptions import HTTPException
 
+from model_server import answers
 from model_server.errors import RequestError
+from model_server.health import Health
 from model_server.predictor import Predictor
 from model_server.schema import describe
 
 warnings.filterwarnings("ignore", "ORJSONResponse is deprecated")  # KServe's answers use it
 
 
+_REPOSITORY = "/v2/repository/"
+
+
 class BytesDataPlane(DataPlane):
-    """KServe's data plane, but a v1 body stays as it came: the predictor's codecs read it."""
+    """KServe's data plane, but a v1 body stays as it came: the predictor's codecs read it.
+
+    Parameters
+    ----------
+    models : ModelRepository
+    health : Health
+    """
+
+    def __init__(self, models: ModelRepository, health: Health) -> None:
+        super().__init__(model_registry=models)
+        self.health = health
 
     def decode(
         self,
@@ -52,16 +67,36 @@ class BytesDataPlane(DataPlane):
             return response, {}
         return super().encode(model_name, response, headers, req_attributes)
 
+    async def live(self) -> dict[str, str]:
+        """Tell whether a restart would help: a model fails its golden rows."""
+        return {"status": "broken" if self.health.broken else "alive"}
+
     async def ready(self) -> bool:
-        """Tell whether any model can answer."""
-        return any(model.ready for model in self.model_registry.get_models().values())
+        """Tell whether new requests should come: some model can answer, and no stop is near."""
+        models = self.model_registry.get_models().values()
+        return not self.health.stopping and any(model.ready for model in models)
+
+    async def model_ready(
+        self,
+        model_name: str,
+        disable_predictor_health_check: bool = False,  # noqa: FBT001, FBT002 - KServe's own
+    ) -> bool:
+        """Tell the same of one model; a prediction asks with the check disabled."""
+        ready: bool = await super().model_ready(model_name, disable_predictor_health_check)
+        return ready and (disable_predictor_health_check or not self.health.stopping)
 
 
 class Routes(RESTServer):
     """KServe's REST routes and the schema's, with every error answered as ``{"error": "..."}``."""
 
-    def create_application(self) -> None:
-        """Add routes and error handlers to KServe's application."""
+    def create_application(self, *, repository: bool) -> None:
+        """Add routes and error handlers to KServe's application.
+
+        Parameters
+        ----------
+        repository : bool
+            Keep those that load and unload models.
+        """
         app: FastAPI = kserve.model_server.app
         app.add_api_route(
             "/v1/models/{model_name}:predict",
@@ -70,6 +105,8 @@ class Routes(RESTServer):
             include_in_schema=False,
         )
         super().create_application()
+        if not repository:
+            _remove(app, _REPOSITORY)
         app.add_api_route("/v1/models/{model_name}/schema", self.schema, tags=["V1"])
         for error, answer in _ANSWERS.items():
             app.add_exception_handler(error, answer)
@@ -84,18 +121,16 @@ class Routes(RESTServer):
         return describe(model.artifact.manifest)
 
 
-def error_body(error: Exception | str) -> bytes:
-    """Write the body of an answer that tells an error."""
-    return orjson.dumps({"error": str(error)})
-
-
-def unexpected(error: Exception) -> str:
-    """Tell a client of an error that is not its own; the server's log has the rest."""
-    return f"{type(error).__name__}: see the server's log"
+def _remove(app: FastAPI, prefix: str) -> None:
+    """Remove the routes below a path from the routers that an application includes."""
+    for included in app.router.routes:
+        router = getattr(included, "original_router", None)
+        if router is not None:
+            router.routes[:] = [one for one in router.routes if not one.path.startswith(prefix)]
 
 
 def _error(status: int, message: Exception | str) -> Response:
-    return Response(error_body(message), status, media_type="application/json")
+    return Response(answers.body(message), status, media_type=answers.JSON)
 
 
 async def _not_posted() -> None:
@@ -104,7 +139,9 @@ async def _not_posted() -> None:
 
 
 async def _request_error(_: Request, error: RequestError) -> Response:
-    return _error(error.status, error)
+    response = _error(error.status, error)
+    response.headers.update({name.decode(): value.decode() for name, value in error.headers})
+    return response
 
 
 async def _http_error(request: Request, error: HTTPException) -> Response:
@@ -120,7 +157,9 @@ async def _unreadable(_: Request, error: RequestValidationError) -> Response:
 
 
 async def _unexpected(_: Request, error: Exception) -> Response:
-    return _error(HTTPStatus.INTERNAL_SERVER_ERROR, f"{type(error).__name__}: see the server's log")
+    response = _error(HTTPStatus.INTERNAL_SERVER_ERROR, answers.unexpected(error))
+    response.headers["connection"] = "close"  # Starlette raises it once more, and uvicorn closes
+    return response
 
 
 def _answer(status: HTTPStatus) -> Callable[[Request, Exception], Any]:

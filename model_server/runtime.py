@@ -14,7 +14,7 @@ import onnxruntime
 
 from model_server.artifact import JOBLIB, ONNX, Artifact
 from model_server.columns import Columns, Matrix
-from model_server.errors import ArtifactError
+from model_server.errors import ArtifactError, BadRequest
 from model_server.manifest import Feature, Tolerance
 
 _DTYPES = {"tensor(float)": np.float32, "tensor(double)": np.float64}
@@ -75,7 +75,7 @@ class OnnxRuntime:
     def _feed(self, X: Matrix) -> dict[str, npt.NDArray[Any]]:
         if list(self._inputs) != [feature.name for feature in self._features]:
             [(name, kind)] = self._inputs.items()
-            return {name: X.astype(_DTYPES[kind], copy=False)}
+            return {name: _cast(X, _DTYPES[kind])}
         return {
             feature.name: _column(X, index, feature, _DTYPES.get(self._inputs[feature.name]))
             for index, feature in enumerate(self._features)
@@ -130,8 +130,37 @@ def load(artifact: Artifact) -> Runtime:
         comes out differently.
     """
     runtime = _onnx(artifact) if artifact.model_file == ONNX else _estimator(artifact)
-    _check_golden(artifact, runtime)
+    check_golden(artifact, runtime)
     return runtime
+
+
+def check_golden(artifact: Artifact, runtime: Runtime) -> None:
+    """See that every golden row comes out as the manifest says.
+
+    Raises
+    ------
+    ArtifactError
+    """
+    golden = artifact.manifest.golden
+    X = Columns(artifact.manifest.features).matrix(golden.instances)
+    expected = np.array(golden.predictions)
+    try:
+        actual = runtime.predict(X)
+    except Exception as error:
+        raise ArtifactError(
+            artifact.directory,
+            artifact.model_file,
+            f"{runtime.name} can't predict the golden rows ({_first_line(error)})",
+            "train the model again",
+        ) from error
+    for row in range(len(expected)):
+        if not agree(actual[[row]], expected[[row]], artifact.manifest.tolerance):
+            raise ArtifactError(
+                artifact.directory,
+                artifact.model_file,
+                f"golden row {row + 1} comes out as {actual[row]}, not {expected[row]}",
+                "train the model again with the libraries that serve it",
+            )
 
 
 def agree(actual: npt.NDArray[Any], expected: npt.NDArray[Any], tolerance: Tolerance) -> bool:
@@ -185,34 +214,22 @@ def _estimator(artifact: Artifact) -> EstimatorRuntime:
     return EstimatorRuntime(estimator, artifact.manifest.features)
 
 
-def _check_golden(artifact: Artifact, runtime: Runtime) -> None:
-    golden = artifact.manifest.golden
-    X = Columns(artifact.manifest.features).matrix(golden.instances)
-    expected = np.array(golden.predictions)
-    try:
-        actual = runtime.predict(X)
-    except Exception as error:
-        raise ArtifactError(
-            artifact.directory,
-            artifact.model_file,
-            f"{runtime.name} can't predict the golden rows ({_first_line(error)})",
-            "train the model again",
-        ) from error
-    for row in range(len(expected)):
-        if not agree(actual[[row]], expected[[row]], artifact.manifest.tolerance):
-            raise ArtifactError(
-                artifact.directory,
-                artifact.model_file,
-                f"golden row {row + 1} comes out as {actual[row]}, not {expected[row]}",
-                "train the model again with the libraries that serve it",
-            )
-
-
 def _column(X: Matrix, index: int, feature: Feature, dtype: Any) -> npt.NDArray[Any]:
     column = X[:, index : index + 1]
     if feature.type == "string":
         return np.array(feature.categories, dtype=object)[column.astype(np.intp)]
-    return column.astype(dtype, copy=False)
+    return _cast(column, dtype)
+
+
+def _cast(X: Matrix, dtype: Any) -> npt.NDArray[Any]:
+    with np.errstate(over="raise"):
+        try:
+            return X.astype(dtype, copy=False)
+        except FloatingPointError:
+            limit = np.finfo(dtype).max
+            raise BadRequest(
+                f"a number is larger than {limit:.2g}, the largest of {dtype.__name__}"
+            ) from None
 
 
 def _first_line(error: Exception) -> str:

@@ -4,36 +4,96 @@ This is the only place that reads the environment. A flag wins over its variable
 """
 
 import argparse
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 PREFIX = "MODEL_SERVER_"
 _LEVELS = ("debug", "info", "warning", "error")
 
 
-def _setting(help_text: str, *, default: Any, choices: Sequence[str] | None = None) -> Any:
-    return field(default=default, metadata={"help": help_text, "choices": choices})
+def _setting(
+    help_text: str,
+    *,
+    default: Any,
+    kind: Callable[[str], Any] | None = None,
+    choices: Sequence[str] | None = None,
+) -> Any:
+    """Declare a setting; one whose default is a tuple may be given many times."""
+    kind = kind or type(default)
+    return field(default=default, metadata={"help": help_text, "kind": kind, "choices": choices})
+
+
+def _pin(text: str) -> tuple[str, str]:
+    """Read ``name=sha256:...``."""
+    name, _, digest = text.partition("=")
+    if not name or not re.fullmatch("sha256:[0-9a-f]{64}", digest):
+        raise argparse.ArgumentTypeError(f"{text!r} is not name=sha256:<64 hexadecimal digits>")
+    return name, digest.removeprefix("sha256:")
 
 
 @dataclass(frozen=True)
 class Settings:
     """What can be set, each with its default and its help."""
 
-    models: Path = _setting("folder whose model directories are served", default=Path("models"))
+    models: Path = _setting(
+        "folder whose model directories are served", default=Path("models"), kind=Path
+    )
     http_port: int = _setting("port of the v1 and v2 REST routes; 0 takes a free one", default=8080)
     grpc: bool = _setting("serve the v2 gRPC routes as well", default=True)
     grpc_port: int = _setting("port of the v2 gRPC routes", default=8081)
+
     skip_broken: bool = _setting(
         "serve the sound models and report a broken one as not ready, instead of stopping",
         default=False,
     )
+    expect_digest: Sequence[tuple[str, str]] = _setting(
+        "serve a model only if this is the SHA-256 of its manifest, written name=sha256:...; once "
+        "for each model, none other is served",
+        default=(),
+        kind=_pin,
+    )
+    pickle: bool = _setting("serve models without a graph, by unpickling them", default=True)
+    repository_api: bool = _setting(
+        "let requests unload models and load them again from their directories", default=False
+    )
+    token_file: Path | None = _setting(
+        "file of bearer tokens, one a line; only health and metrics are open without one",
+        default=None,
+        kind=Path,
+    )
+    ssl_certfile: Path | None = _setting(
+        "certificate chain in PEM, for HTTPS and gRPC", default=None, kind=Path
+    )
+    ssl_keyfile: Path | None = _setting("its key in PEM", default=None, kind=Path)
+
     body_limit_bytes: int = _setting("longest request body, in bytes", default=6 * 1024**2)
+    header_limit_bytes: int = _setting("longest request line with headers", default=32 * 1024)
+    rows_limit: int = _setting("most rows of one request", default=2_000_000)
+    header_timeout_s: int = _setting("how long a request's head may take to come in", default=10)
+    body_timeout_s: int = _setting("how long a whole request may, or an answer to go", default=30)
+    connections_limit: int = _setting("most HTTP connections", default=4096)
+    requests_limit: int = _setting("most requests in flight", default=1024)
+    bytes_limit: int = _setting("length of all their bodies together", default=64 * 1024**2)
+    queue_limit_ms: int = _setting(
+        "how long work may wait until it is begun; what would wait longer is answered 503",
+        default=100,
+    )
+
     drain_delay_s: int = _setting(
         "how long connections are still accepted after SIGTERM, while clients move on", default=1
     )
     drain_timeout_s: int = _setting("how long requests in flight may take after that", default=20)
+    health_interval_s: int = _setting(
+        "how often each model predicts its golden rows again; 0: never", default=10
+    )
+    stuck_timeout_s: int = _setting(
+        "end the process, and show where it is, if its event loop stands still so long; 0: never",
+        default=60,
+    )
+
     log_level: str = _setting("least level that is logged", default="info", choices=_LEVELS)
     access_log: bool = _setting("log a line for every request", default=False)
     print_example: bool = _setting(
@@ -60,29 +120,44 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
         description="Serve every model directory below a folder, each under its name.",
         epilog=f"Each setting is also read from the environment: --http-port from "
         f"{PREFIX}HTTP_PORT, and so on. A flag wins.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
         allow_abbrev=False,
     )
-    known = {}
     for setting in fields(Settings):
-        kind = type(setting.default)
-        options: dict[str, Any] = {"help": setting.metadata["help"], "default": setting.default}
-        if kind is bool:
-            options["action"] = argparse.BooleanOptionalAction
-        else:
-            options |= {"type": kind, "choices": setting.metadata["choices"]}
-            options["metavar"] = kind.__name__.upper() if options["choices"] is None else None
-        known[setting.name] = parser.add_argument("--" + setting.name.replace("_", "-"), **options)
+        _add(parser, setting)
     _check_names(parser, environment)
-    for name, action in known.items():
-        text = environment.get(PREFIX + name.upper())
-        if text is not None:
-            parser.set_defaults(**{name: _read(parser, action, text)})
-    settings = Settings(**vars(parser.parse_args(arguments)))
+    variables = {
+        setting.name: _read(parser, setting, text)
+        for setting in fields(Settings)
+        if (text := environment.get(PREFIX + setting.name.upper())) is not None
+    }
+    flags = vars(parser.parse_args(arguments))
+    settings = Settings(**(variables | flags))
     for name, value in vars(settings).items():
         if type(value) is int and value < 0:
             parser.error(f"--{name.replace('_', '-')} must not be negative: {value}")
+    if (settings.ssl_certfile is None) != (settings.ssl_keyfile is None):
+        parser.error("--ssl-certfile and --ssl-keyfile go together: set both or none")
     return settings
+
+
+def _add(parser: argparse.ArgumentParser, setting: Field[Any]) -> None:
+    kind, choices = setting.metadata["kind"], setting.metadata["choices"]
+    flags = ["--" + setting.name.replace("_", "-")]
+    if setting.name.startswith("ssl_"):
+        flags.append("--" + setting.name)  # as KServe writes them
+    default = "none" if setting.default in (None, ()) else setting.default
+    options: dict[str, Any] = {
+        "help": f"{setting.metadata['help']} (default: {default})",
+        "default": argparse.SUPPRESS,
+    }
+    if kind is bool:
+        options["action"] = argparse.BooleanOptionalAction
+    else:
+        options |= {"type": kind, "choices": choices}
+        options["metavar"] = None if choices else kind.__name__.strip("_").upper()
+    if isinstance(setting.default, tuple):
+        options["action"] = "append"
+    parser.add_argument(*flags, **options)
 
 
 def _check_names(parser: argparse.ArgumentParser, environment: Mapping[str, str]) -> None:
@@ -92,17 +167,23 @@ def _check_names(parser: argparse.ArgumentParser, environment: Mapping[str, str]
             parser.error(f"{variable} is not a setting; --help lists them")
 
 
-def _read(parser: argparse.ArgumentParser, action: argparse.Action, text: str) -> Any:
-    variable = PREFIX + action.dest.upper()
-    if isinstance(action, argparse.BooleanOptionalAction):
+def _read(parser: argparse.ArgumentParser, setting: Field[Any], text: str) -> Any:
+    """Read a variable as its flag is read; one that may be given many times, parted by commas."""
+    variable = PREFIX + setting.name.upper()
+    kind, choices = setting.metadata["kind"], setting.metadata["choices"]
+    if kind is bool:
         known = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
         if text.lower() not in known:
             parser.error(f"{variable} must be true or false, not {text!r}")
         return known[text.lower()]
     try:
-        value = cast("type", action.type)(text)
+        if isinstance(setting.default, tuple):
+            return [kind(part.strip()) for part in text.split(",")]
+        value = kind(text)
+    except argparse.ArgumentTypeError as error:
+        parser.error(f"{variable}: {error}")
     except ValueError:
-        parser.error(f"{variable} must be {cast('type', action.type).__name__}, not {text!r}")
-    if action.choices is not None and value not in action.choices:
-        parser.error(f"{variable} must be one of {', '.join(action.choices)}, not {text!r}")
+        parser.error(f"{variable} must be {kind.__name__}, not {text!r}")
+    if choices is not None and value not in choices:
+        parser.error(f"{variable} must be one of {', '.join(choices)}, not {text!r}")
     return value

@@ -4,9 +4,11 @@ import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -23,6 +25,15 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
+def until(what: str, reached: Callable[[], bool]) -> None:
+    """Look again and again until something is reached, at most until the deadline."""
+    deadline = time.monotonic() + DEADLINE_S
+    while not reached():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not reached in {DEADLINE_S} s: {what}")
+        time.sleep(0.02)
+
+
 class ServerProcess:
     """Start ``python -m model_server`` and wait until it is ready; stop it at the end."""
 
@@ -32,9 +43,11 @@ class ServerProcess:
         *flags: str,
         log: Path,
         environment: dict[str, str] | None = None,
+        authority: Path | None = None,
     ) -> None:
         self.http_port, self.grpc_port = free_port(), free_port()
-        self.url = f"http://127.0.0.1:{self.http_port}"
+        self.url = f"http{'s' if authority else ''}://127.0.0.1:{self.http_port}"
+        self._verify = ssl.create_default_context(cafile=authority) if authority else True
         self.log = log
         self._command = [
             *(sys.executable, "-m", "model_server", "--models", str(models)),
@@ -53,7 +66,7 @@ class ServerProcess:
             self.process.kill()
             self.process.wait()
             raise
-        self.client = httpx.Client(base_url=self.url, timeout=30)
+        self.client = httpx.Client(base_url=self.url, timeout=30, verify=self._verify)
         return self
 
     def __exit__(
@@ -94,7 +107,7 @@ class ServerProcess:
             if self.process.poll() is not None:
                 raise RuntimeError(f"the server exited:\n{self.log.read_text()}")
             try:
-                if httpx.get(f"{self.url}/v2/health/ready").status_code == 200:
+                if httpx.get(f"{self.url}/v2/health/ready", verify=self._verify).status_code == 200:
                     return
             except httpx.TransportError:
                 time.sleep(0.05)

@@ -40,6 +40,9 @@ def main() -> int:
     except (TrainingError, ArtifactError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except OSError as error:
+        print(f"error: {error}; let HOME and TMPDIR name folders to write to", file=sys.stderr)
+        return 1
     return 0
 
 

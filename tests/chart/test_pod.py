@@ -140,6 +140,15 @@ def test_the_server_takes_the_settings(chart: HelmChart) -> None:
     assert [port["containerPort"] for port in server["ports"]] == [8080]
 
 
+def test_the_digests_are_expected(chart: HelmChart) -> None:
+    digests = {"rooms": "sha256:" + "0" * 64, "boston": "sha256:" + "1" * 64}
+    [server] = chart.pod({"models": {"digests": digests}})["containers"]
+
+    read = settings.parse([], {entry["name"]: entry["value"] for entry in server["env"]})
+
+    assert dict(read.expect_digest) == {"rooms": "0" * 64, "boston": "1" * 64}
+
+
 def test_everything_arrives_in_the_pod(chart: HelmChart) -> None:
     text = (CHART / "ci/everything-values.yaml").read_text()
     values = yaml.safe_load(text)

@@ -85,6 +85,7 @@ def test_what_cannot_go_together(chart: HelmChart, values: Object, sentence: str
         ({"autoscaling": {"type": "vpa"}}, "type"),
         ({"autoscaling": {"minReplicas": -1}}, "minReplicas"),
         ({"settings": {"logLevel": {}}}, "logLevel"),
+        ({"models": {"digests": {"rooms": "sha256:12"}}}, "rooms"),
         ({"podAnnotations": {"a": 1}}, "podAnnotations"),
         ({"probes": {"ready": {}}}, "ready"),
         ({"service": {"nodePort": 70000}}, "nodePort"),

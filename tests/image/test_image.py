@@ -112,6 +112,21 @@ def test_other_models_take_the_place_of_those_inside(
     assert container.client.get("/v1/models").json() == {"models": ["boston"]}
 
 
+def test_it_tells_its_packages(server_image: str) -> None:
+    """The bill of materials lists what is installed, and nothing else."""
+    read = docker("run", "--rm", "--entrypoint=cat", server_image, "/sbom.cdx.json")
+    bill = json.loads(read)
+    assert bill["bomFormat"] == "CycloneDX"
+    listed = {(one["name"], one["version"]) for one in bill["components"]}
+    script = (
+        "from importlib.metadata import distributions as d; import json;"
+        "print(json.dumps([(one.name, one.version) for one in d()]))"
+    )
+    installed = json.loads(docker("run", "--rm", "--entrypoint=python", server_image, "-c", script))
+    assert listed == {(name, version) for name, version in installed}
+    assert "kserve" in dict(listed)
+
+
 def test_it_is_small_and_without_tools(server_image: str) -> None:
     described = inspect(server_image)
     assert described["Size"] <= 550e6

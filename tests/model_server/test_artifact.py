@@ -1,8 +1,14 @@
 """The model directory: written whole or not at all, read only when it is what it says."""
 
+import fcntl
 import hashlib
 import json
+import os
+import shutil
 import subprocess
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +112,82 @@ def test_a_write_that_fails_leaves_what_was_there(rooms: Path) -> None:
         artifact.write(rooms, before.manifest, {"no/such/folder": b""})
     assert artifact.read(rooms) == before
     assert [path.name for path in rooms.parent.iterdir() if path.name.startswith(".")] == []
+
+
+def test_a_killed_writers_folder_is_deleted_by_the_next(rooms: Path) -> None:
+    read = artifact.read(rooms)
+    left = rooms.parent / ".rooms.writing-abc"
+    other = rooms.parent / ".rooms-2.writing-abc"
+    for folder in (left, other):
+        (folder / "new").mkdir(parents=True)
+    artifact.write(rooms, read.manifest, {"model.onnx": read.model})
+    assert sorted(rooms.parent.glob(".*")) == [other]
+
+
+def test_what_a_killed_writer_moved_away_is_put_back(rooms: Path) -> None:
+    before = artifact.read(rooms)
+    (rooms.parent / ".rooms.writing-abc").mkdir()
+    rooms.rename(rooms.parent / ".rooms.writing-abc" / "old")
+    with pytest.raises(OSError, match="No such file"):
+        artifact.write(rooms, before.manifest, {"no/such/folder": b""})
+    assert artifact.read(rooms) == before
+
+
+def test_a_living_writers_folder_is_left_alone(rooms: Path) -> None:
+    read = artifact.read(rooms)
+    left = rooms.parent / ".rooms.writing-abc"
+    left.mkdir()
+    with ThreadPoolExecutor() as threads:
+        with locked(rooms.parent):
+            writing = threads.submit(
+                artifact.write, rooms, read.manifest, {"model.onnx": read.model}
+            )
+            with pytest.raises(TimeoutError):
+                writing.result(timeout=0.5)
+            assert left.exists()
+        writing.result(timeout=60)
+    assert not left.exists()
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Take the turn of a writer."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def test_writers_at_once_and_readers_meanwhile(rooms: Path) -> None:
+    manifest = artifact.read(rooms).manifest
+
+    def write(version: int) -> None:
+        changed = manifest.model_copy(update={"version": str(version)})
+        artifact.write(rooms, changed, {"model.onnx": bytes(10_000) + str(version).encode()})
+
+    with ThreadPoolExecutor(4) as threads:
+        for writing in [threads.submit(write, version) for version in range(100)]:
+            while not writing.done():
+                assert rooms.is_dir()
+            writing.result()
+    assert artifact.read(rooms).manifest.version in {str(version) for version in range(96, 100)}
+    assert list(rooms.parent.glob(".*")) == []
+
+
+def test_a_directory_that_is_replaced_meanwhile_is_read_again(rooms: Path) -> None:
+    """A reader of a FIFO waits for its writer: by then the directory is another one."""
+    other = Path(shutil.copytree(rooms, rooms.parent / "other"))
+    (rooms / "manifest.sha256").unlink()
+    os.mkfifo(rooms / "manifest.sha256")
+    with ThreadPoolExecutor() as threads:
+        reading = threads.submit(artifact.read, rooms)
+        with (rooms / "manifest.sha256").open("wb") as fifo:
+            rooms.rename(rooms.parent / "old")
+            other.rename(rooms)
+            fifo.write(b"of another")
+        assert reading.result(timeout=60).directory == rooms
 
 
 def test_folders_with_a_dot_are_not_models(own_models: Path) -> None:

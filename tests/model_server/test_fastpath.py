@@ -18,6 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from model_server import artifact, runtime
 from model_server.batching import Batcher
 from model_server.columns import Matrix
+from model_server.workers import Workers
 from tests.model_server.test_predictions import TABLE
 from tests.server_process import ServerProcess
 
@@ -123,7 +124,7 @@ def loaded(request: pytest.FixtureRequest, models: Path) -> tuple[runtime.Runtim
 
 async def test_no_answer_changes_with_its_company(loaded: tuple[runtime.Runtime, Matrix]) -> None:
     runs, X = loaded
-    batcher = Batcher(runs, X[:8])
+    batcher = Batcher(runs, X[:8], Workers(queue_limit_s=60), rows_limit=10**6)
     alone = [(await batcher.submit(X[[row]]))[0] for row in range(len(X))]
     rng = np.random.default_rng(0)
     for size in (2, 3, 17, 64, 200):
@@ -152,7 +153,7 @@ async def test_waiting_requests_share_a_call_and_a_bad_one_spoils_none(
     loaded: tuple[runtime.Runtime, Matrix],
 ) -> None:
     runs, X = loaded
-    batcher = Batcher(runs, X[:8])
+    batcher = Batcher(runs, X[:8], Workers(queue_limit_s=60), rows_limit=10**6)
     counting = Counting(runs)
     batcher._runtime = counting
     await asyncio.gather(*(batcher.submit(X[i : i + 2]) for i in range(5)))
@@ -171,7 +172,7 @@ async def test_waiting_requests_share_a_call_and_a_bad_one_spoils_none(
 
 async def test_a_large_batch_leaves_the_event_loop(loaded: tuple[runtime.Runtime, Matrix]) -> None:
     runs, X = loaded
-    batcher = Batcher(runs, X[:8])
+    batcher = Batcher(runs, X[:8], Workers(queue_limit_s=60), rows_limit=10**6)
     large = np.repeat(X, 200, axis=0)
     future = batcher.submit(large)
     turns = itertools.count()
@@ -186,7 +187,7 @@ async def test_a_request_that_is_cancelled_leaves_the_others(
     loaded: tuple[runtime.Runtime, Matrix],
 ) -> None:
     runs, X = loaded
-    batcher = Batcher(runs, X[:8])
+    batcher = Batcher(runs, X[:8], Workers(queue_limit_s=60), rows_limit=10**6)
     gone, stays = batcher.submit(X[:1]), batcher.submit(X[1:2])
     gone.cancel()
     assert np.array_equal(await stays, runs.predict(X[1:2]))

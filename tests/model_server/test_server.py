@@ -3,7 +3,6 @@
 import json
 import re
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +11,7 @@ import jsonschema
 import pytest
 
 from model_server import artifact
-from tests.server_process import DEADLINE_S, ROOT, ServerProcess, refuse
+from tests.server_process import ROOT, ServerProcess, refuse
 
 
 def test_models_and_their_readiness(server: ServerProcess) -> None:
@@ -68,46 +67,6 @@ def test_a_signal_stops_it_cleanly(models: Path, tmp_path: Path, sig: signal.Sig
         "stopping",
         "stopped",
     ]
-
-
-def test_a_second_signal_stops_it_at_once(models: Path, tmp_path: Path) -> None:
-    flags = ("--drain-delay-s", "3600")
-    with ServerProcess(models, *flags, log=tmp_path / "log") as server:
-        server.process.send_signal(signal.SIGTERM)
-        while server.client.get("/v2/health/ready").status_code == 200:
-            pass
-        assert server.stop() == 0
-
-
-def test_while_it_drains_it_answers_and_closes_connections(models: Path, tmp_path: Path) -> None:
-    flags = ("--drain-delay-s", "3600")
-    with ServerProcess(models, *flags, log=tmp_path / "log") as server:
-        before = server.predict("rooms", '{"instances": [[6.5]]}', "application/json")
-        assert "connection" not in before.headers
-        server.process.send_signal(signal.SIGTERM)
-        while server.client.get("/v2/health/ready").status_code == 200:
-            pass
-        after = server.predict("rooms", '{"instances": [[6.5]]}', "application/json")
-        assert after.content == before.content
-        assert after.headers["connection"] == "close"
-        assert server.client.get("/v2/health/live").status_code == 200
-        server.process.send_signal(signal.SIGTERM)
-
-
-def test_a_request_in_flight_is_answered(models: Path, tmp_path: Path) -> None:
-    body = b'{"instances": [[6.5]]}'
-    head = (
-        b"POST /v1/models/rooms:predict HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
-        b"content-length: %d\r\n\r\n" % len(body)
-    )
-    with ServerProcess(models, log=tmp_path / "log") as server:
-        with socket.create_connection(("127.0.0.1", server.http_port), DEADLINE_S) as connection:
-            connection.sendall(head + body[:5])
-            server.client.get("/v2/health/live")
-            server.process.send_signal(signal.SIGTERM)
-            connection.sendall(body[5:])
-            assert connection.recv(65536).startswith(b"HTTP/1.1 200 OK\r\n")
-        assert server.process.wait(DEADLINE_S) == 0
 
 
 def test_access_log_is_asked_for(models: Path, tmp_path: Path) -> None:

@@ -91,6 +91,14 @@ volumeMounts:
 - name: MODEL_SERVER_{{ snakecase $name | upper }}
   value: {{ kindIs "string" $value | ternary $value (toJson $value) | quote }}
 {{- end }}
+{{- with .Values.models.digests }}
+{{- $pins := list }}
+{{- range $name, $digest := . }}
+{{- $pins = printf "%s=%s" $name $digest | append $pins }}
+{{- end }}
+- name: MODEL_SERVER_EXPECT_DIGEST
+  value: {{ join "," $pins | quote }}
+{{- end }}
 {{- end }}
 
 {{/* The volume and the mount of the models; none where those in the image are served. */}}

@@ -1,0 +1,63 @@
+"""A plain TCP connection, to send what no HTTP library would."""
+
+import socket
+from types import TracebackType
+from typing import Self
+
+from tests.server_process import DEADLINE_S, ServerProcess
+
+
+def request(body: bytes, path: str = "/v1/models/rooms:predict", headers: bytes = b"") -> bytes:
+    """Write a whole prediction request."""
+    return (
+        b"POST %s HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+        b"content-length: %d\r\n%s\r\n" % (path.encode(), len(body), headers)
+    ) + body
+
+
+GOOD = request(b'{"instances": [[6.5]]}')
+
+
+class RawConnection:
+    """A connection to a server; `read` takes one answer from it."""
+
+    def __init__(self, server: ServerProcess) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", server.http_port), DEADLINE_S)
+        self._stream = self._socket.makefile("rb")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stream.close()
+        self._socket.close()
+
+    def send(self, data: bytes) -> None:
+        self._socket.sendall(data)
+
+    def reset(self) -> None:
+        """Go away without a word."""
+        self._socket.shutdown(socket.SHUT_RDWR)
+
+    def read(self) -> tuple[int, dict[str, str], bytes]:
+        """Return status, headers and body of the next answer."""
+        status = self._stream.readline().split()
+        assert len(status) > 1, "the connection was closed without an answer"
+        headers = {}
+        while line := self._stream.readline().strip():
+            name, _, value = line.decode().partition(": ")
+            headers[name.lower()] = value
+        body = self._stream.read(int(headers.get("content-length", 0)))
+        return int(status[1]), headers, body
+
+    def closed(self) -> bool:
+        """Wait until the server has closed it; tell whether it said nothing more."""
+        try:
+            return self._stream.read() == b""
+        except ConnectionResetError:
+            return True

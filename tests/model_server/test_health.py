@@ -1,0 +1,83 @@
+"""Liveness and readiness tell the truth, and a server that is stuck ends."""
+
+import contextlib
+import subprocess
+from pathlib import Path
+
+import httpx
+
+from tests.model_server import slow_model
+from tests.model_server.raw_connection import RawConnection, request
+from tests.server_process import DEADLINE_S, ServerProcess, until
+
+JSON = "application/json"
+LARGE = '{"instances": [[101]]}'
+SMALL = '{"instances": [[0.001]]}'
+
+
+def status(server: ServerProcess, path: str) -> int:
+    return server.client.get(path).status_code
+
+
+def alive(server: ServerProcess) -> bool:
+    try:
+        return httpx.get(f"{server.url}/v2/health/live", timeout=1).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def test_a_runtime_that_rots_is_found(own_models: Path, tmp_path: Path) -> None:
+    slow_model.write(own_models, slow_model.Rotting(), "rotting")
+    with ServerProcess(own_models, "--health-interval-s", "1", log=tmp_path / "log") as server:
+        assert server.predict("rotting", SMALL, JSON).status_code == 200
+        assert status(server, "/v2/health/live") == 200
+        assert server.predict("rotting", LARGE, JSON).status_code == 200
+        until("it is not alive", lambda: status(server, "/v2/health/live") == 503)
+        assert server.client.get("/").json() == {"status": "broken"}
+        assert status(server, "/v1/models/rotting") == 503
+        assert server.predict("rotting", SMALL, JSON).status_code == 503
+        assert status(server, "/v2/health/ready") == 200, "the others are sound"
+        assert server.predict("rooms", '{"instances": [[6.5]]}', JSON).status_code == 200
+        assert (
+            'model_server_model_broken{model_name="rotting"} 1.0'
+            in server.client.get("/metrics").text
+        )
+        server.stop()
+        [line] = [one["message"] for one in server.records() if one["level"] == "CRITICAL"]
+        assert "rotting: model.joblib: golden row 1 comes out as 1000.0, not 0.0" in line
+
+
+def test_a_stuck_event_loop_ends_the_process(tmp_path: Path) -> None:
+    slow_model.write(tmp_path / "models", slow_model.Holder(), "holder")
+    flags = ("--stuck-timeout-s", "3")
+    with ServerProcess(tmp_path / "models", *flags, log=tmp_path / "log") as server:
+        with RawConnection(server) as client:
+            client.send(request(LARGE.encode(), "/v1/models/holder:predict"))
+            until("liveness fails", lambda: not alive(server))
+        assert server.process.wait(DEADLINE_S) == 1
+    log = server.log.read_text()
+    assert "Timeout (0:00:04)!" in log
+    assert "slow_model.py" in log, "the log shows where it was stuck"
+
+
+def test_a_server_that_stands_idle_is_not_stuck(models: Path, tmp_path: Path) -> None:
+    with ServerProcess(models, "--stuck-timeout-s", "1", log=tmp_path / "log") as server:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            server.process.wait(3)
+        assert status(server, "/v2/health/live") == 200
+
+
+def test_a_prediction_that_never_ends_does_not_keep_it_from_stopping(tmp_path: Path) -> None:
+    slow_model.write(tmp_path / "models", slow_model.Sleeper())
+    flags = ("--drain-delay-s", "0", "--drain-timeout-s", "1")
+    with (
+        ServerProcess(tmp_path / "models", *flags, log=tmp_path / "log") as server,
+        RawConnection(server) as client,
+    ):
+        client.send(request(b'{"instances": [[3600]]}', "/v1/models/slow:predict"))
+        until("it is in flight", lambda: "in_flight 1.0" in server.client.get("/metrics").text)
+        assert server.stop() == 0
+        status, headers, body = client.read()
+        assert (status, headers["connection"]) == (503, "close")
+        assert b"the server stops" in body
+    assert "it is given up" in server.records()[-1]["message"]

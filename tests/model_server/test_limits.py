@@ -1,0 +1,258 @@
+"""What a client may send, how long it may take, and how much is taken on at a time."""
+
+import contextlib
+import gzip
+import json
+import re
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.model_server import slow_model
+from tests.model_server.raw_connection import GOOD, RawConnection, request
+from tests.server_process import ServerProcess, until
+
+PREDICT = "/v1/models/slow:predict"
+
+
+@pytest.fixture(scope="module")
+def slow_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    models = tmp_path_factory.mktemp("slow") / "models"
+    slow_model.write(models, slow_model.Sleeper())
+    return models
+
+
+@contextlib.contextmanager
+def busy(server: ServerProcess, n_requests: int, seconds: float) -> Iterator[list[RawConnection]]:
+    """Keep requests in flight that take so long."""
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(RawConnection(server)) for _ in range(n_requests)]
+        for client in clients:
+            client.send(request(f'{{"instances": [[{seconds}]]}}'.encode(), PREDICT))
+        until(
+            "they are in flight",
+            lambda: metric(server, "model_server_requests_in_flight") == n_requests,
+        )
+        yield clients
+
+
+def metric(server: ServerProcess, name: str) -> float:
+    for line in server.client.get("/metrics").text.splitlines():
+        if line.startswith(name + " "):
+            return float(line.split()[1])
+    return 0.0
+
+
+def rejected(server: ServerProcess, reason: str) -> float:
+    return metric(server, f'model_server_requests_rejected_total{{reason="{reason}"}}')
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (b"GET /v1/models HTTP/1.1\r\nhost: x\r\nx: " + b"y" * 40_000, 431),
+        (b"GET /" + b"y" * 300_000, 431),
+        (b"GET /v1/models HTTP/1.1\r\n" + b"x: y\r\n" * 10_000, 431),
+        (b"NONSENSE\r\n\r\n", 400),
+        (b"POST /v1/models/rooms:predict HTTP/1.1\r\ncontent-length: x\r\n\r\n", 400),
+        (b"POST / HTTP/1.1\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n", 400),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400),
+        (b"GET /\x00 HTTP/1.1\r\n\r\n", 400),
+    ],
+)
+def test_bad_heads_are_refused(server: ServerProcess, head: bytes, status: int) -> None:
+    with RawConnection(server) as client:
+        client.send(head)
+        answer = client.read()
+        assert answer[0] == status
+        assert answer[1]["connection"] == "close"
+        assert "error" in json.loads(answer[2])
+        assert client.closed()
+
+
+def test_a_large_header_within_the_limit_is_read(server: ServerProcess) -> None:
+    with RawConnection(server) as client:
+        client.send(request(b'{"instances": [[6.5]]}', headers=b"x: " + b"y" * 30_000 + b"\r\n"))
+        assert client.read()[0] == 200
+
+
+def test_endless_trailers_are_cut_off(models: Path, tmp_path: Path) -> None:
+    flags = ("--body-limit-bytes", "100000")
+    with (
+        ServerProcess(models, *flags, log=tmp_path / "log") as server,
+        RawConnection(server) as client,
+    ):
+        client.send(
+            b"POST /v1/models/rooms:predict HTTP/1.1\r\nhost: x\r\n"
+            b"transfer-encoding: chunked\r\n\r\n0\r\n"
+        )
+        with contextlib.suppress(OSError):
+            for _ in range(1000):
+                client.send(b"x: y\r\n" * 1000)
+        until("it is refused", lambda: rejected(server, "body") == 1)
+
+
+@pytest.mark.parametrize("depth", [10, 500, 5000, 100_000])
+@pytest.mark.parametrize("path", ["/v1/models/rooms:predict", "/v2/models/rooms/infer"])
+def test_deep_json_is_refused(server: ServerProcess, path: str, depth: int) -> None:
+    nested = "[" * depth + "6.5" + "]" * depth
+    for body in (
+        f'{{"instances": {nested}}}',
+        f'{{"instances": [[6.5]], "x": {nested}}}' if depth > 1024 else nested,
+        f'{{"inputs": [{{"name": "x", "shape": [1, 1], "datatype": "FP64", "data": {nested}}}]}}',
+    ):
+        answer = server.client.post(
+            path, content=body, headers={"content-type": "application/json"}
+        )
+        assert answer.status_code == 400 or (path.startswith("/v2") and depth == 10), answer.text
+
+
+def test_too_many_rows(models: Path, tmp_path: Path) -> None:
+    with ServerProcess(models, "--rows-limit", "3", log=tmp_path / "log") as server:
+        assert server.predict("rooms", "6\n6\n6\n", "text/csv").status_code == 200
+        answer = server.predict("rooms", "6\n6\n6\n6\n", "text/csv")
+        assert answer.status_code == 413
+        assert answer.json() == {"error": "the body has 4 rows; send at most 3"}
+
+
+def test_a_compressed_body_is_no_way_around(server: ServerProcess) -> None:
+    headers = {"content-type": "application/json", "content-encoding": "gzip"}
+    bomb = gzip.compress(b" " * 10**7)
+    answer = server.client.post("/v1/models/rooms:predict", content=bomb, headers=headers)
+    assert answer.status_code == 400
+
+
+def test_slow_senders_are_cut_off_and_others_are_not(models: Path, tmp_path: Path) -> None:
+    flags = ("--header-timeout-s", "1", "--body-timeout-s", "2")
+    with (
+        ServerProcess(models, *flags, log=tmp_path / "log") as server,
+        RawConnection(server) as silent,
+        RawConnection(server) as slow_header,
+        RawConnection(server) as slow_body,
+        RawConnection(server) as idle,
+    ):
+        slow_header.send(GOOD[:20])
+        slow_body.send(GOOD[:-1])
+        idle.send(GOOD)
+        assert idle.read()[0] == 200
+        assert silent.closed()
+        for client, words in (
+            (slow_header, "no whole header in 1 s"),
+            (slow_body, "no whole request in 2 s"),
+        ):
+            status, headers, body = client.read()
+            assert (status, headers["connection"]) == (408, "close")
+            assert json.loads(body) == {"error": words}
+            assert client.closed()
+        idle.send(GOOD)
+        assert idle.read()[0] == 200
+        until(
+            "the places are free", lambda: metric(server, "model_server_body_bytes_in_flight") == 0
+        )
+        assert rejected(server, "header_timeout") == rejected(server, "body_timeout") == 1
+
+
+def test_one_connection_too_many_is_told(models: Path, tmp_path: Path) -> None:
+    flags = ("--connections-limit", "8")
+    with (
+        ServerProcess(models, *flags, log=tmp_path / "log") as server,
+        contextlib.ExitStack() as all_,
+    ):
+        server.client.close()
+        inside = [all_.enter_context(RawConnection(server)) for _ in range(7)]
+        for client in inside:
+            client.send(GOOD)
+            assert client.read()[0] == 200
+        clients = [all_.enter_context(RawConnection(server)) for _ in range(2)]
+        answers = []
+        for client in clients:
+            client.send(GOOD)
+            answers.append(client.read())
+        assert sorted(status for status, _, _ in answers) in ([200, 503], [503, 503])
+        _, headers, body = max(answers)
+        assert (headers["connection"], headers["retry-after"]) == ("close", "1")
+        assert json.loads(body)["error"].startswith("too much to do (connections)")
+        for client in inside:
+            client.send(GOOD)
+            assert client.read()[0] == 200
+
+
+def test_requests_beyond_the_limit_are_refused(slow_models: Path, tmp_path: Path) -> None:
+    flags = ("--requests-limit", "3", "--queue-limit-ms", "100000")
+    with ServerProcess(slow_models, *flags, log=tmp_path / "log") as server:
+        with busy(server, 3, 2.0) as clients:
+            answer = server.predict("slow", '{"instances": [[0]]}', "application/json")
+            assert answer.status_code == 503
+            assert answer.headers["retry-after"] == "1"
+            assert answer.json()["error"].startswith("too much to do (requests)")
+            assert server.client.get("/v2/health/ready").status_code == 200
+            assert [client.read()[0] for client in clients] == [200, 200, 200]
+        answer = server.predict("slow", '{"instances": [[0]]}', "application/json")
+        assert answer.status_code == 200
+        assert rejected(server, "requests") == 1
+
+
+@pytest.mark.parametrize("announced", [True, False])
+def test_bodies_beyond_the_limit_are_refused(
+    slow_models: Path, tmp_path: Path, *, announced: bool
+) -> None:
+    flags = ("--bytes-limit", "1000", "--queue-limit-ms", "100000")
+    body = b'{"instances": [[0]]}'.ljust(1000)
+    with ServerProcess(slow_models, *flags, log=tmp_path / "log") as server, busy(server, 1, 2.0):
+        answer = server.client.post(
+            PREDICT,
+            content=body if announced else iter([body[:500], body[500:]]),
+            headers={"content-type": "application/json"},
+        )
+        assert answer.status_code == 503
+        assert answer.json()["error"].startswith("too much to do (bytes)")
+
+
+def test_the_queue_is_bounded_in_time_and_drains(slow_models: Path, tmp_path: Path) -> None:
+    """Many more at once than can be begun in time: each is answered, some with 503."""
+    with ServerProcess(slow_models, log=tmp_path / "log") as server:
+        body = '{"instances": [[0.2]]}'
+
+        def ask(_: int) -> tuple[int, str | None]:
+            answer = server.predict("slow", body, "application/json")
+            return answer.status_code, answer.headers.get("retry-after")
+
+        for _ in range(4):  # what a call costs is learned from those before
+            assert ask(0)[0] == 200
+        with ThreadPoolExecutor(32) as senders:
+            answers = list(senders.map(ask, range(64)))
+        assert {status for status, _ in answers} == {200, 503}
+        assert all(re.fullmatch(r"\d+", after or "") for status, after in answers if status == 503)
+        assert rejected(server, "queue") == [status for status, _ in answers].count(503)
+        assert ask(0)[0] == 200
+
+
+def test_a_client_that_goes_away_frees_its_place(slow_models: Path, tmp_path: Path) -> None:
+    flags = ("--queue-limit-ms", "1000000")
+    with ServerProcess(slow_models, *flags, log=tmp_path / "log") as server:
+        with busy(server, 8, 1.0) as clients:
+            for client in clients[2:]:
+                client.reset()
+            until(
+                "their places are free",
+                lambda: metric(server, "model_server_requests_in_flight") <= 2,
+            )
+            assert metric(server, "model_server_requests_disconnected_total") == 6
+        server.stop()
+        assert [one["message"] for one in server.records()] == ["serving", "stopping", "stopped"]
+
+
+def test_a_client_that_never_reads_is_cut_off(models: Path, tmp_path: Path) -> None:
+    flags = ("--body-timeout-s", "1")
+    rows = b"6.5\n" * 200_000
+    body = request(rows, headers=b"").replace(b"application/json", b"text/csv")
+    with (
+        ServerProcess(models, *flags, log=tmp_path / "log") as server,
+        RawConnection(server) as deaf,
+    ):
+        with contextlib.suppress(OSError):
+            for _ in range(8):
+                deaf.send(body)
+        until("it is cut off", lambda: rejected(server, "read_timeout") == 1)
