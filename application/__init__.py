@@ -1,0 +1,1 @@
+"""A web application for people beside a model server: forms, predictions in words, CSV files."""

@@ -1,0 +1,99 @@
+"""Numbers as the reader's locale writes and reads them; the words are English."""
+
+import functools
+import math
+import re
+
+from babel import Locale, UnknownLocaleError
+from babel.numbers import parse_pattern
+
+CURRENCIES = ("USD", "EUR", "GBP", "JPY", "CHF")
+_THOUSANDS = "[\\s'\N{RIGHT SINGLE QUOTATION MARK}]"
+"""What stands between thousands beside comma and point: spaces of any width, and apostrophes."""
+_PLAIN = parse_pattern("#,##0.######")
+
+
+class Language:
+    """One locale's way with numbers.
+
+    Parameters
+    ----------
+    locale : Locale
+    """
+
+    def __init__(self, locale: Locale) -> None:
+        self._locale = locale
+        self.decimal_mark: str = locale.number_symbols["latn"]["decimal"]
+        self._money = parse_pattern(locale.currency_formats["standard"].pattern)
+        self._money.frac_prec = (0, 0)
+        self._percent = parse_pattern(locale.percent_formats[None].pattern)
+        self._percent.frac_prec = (0, 4)
+
+    def number(self, value: float, digits: int = 4) -> str:
+        """Write a number with so many significant digits."""
+        return str(_PLAIN.apply(_rounded(value, digits), self._locale))
+
+    def amount(self, value: float, unit: str, digits: int = 4) -> str:
+        """Write a number with its unit; whole currencies."""
+        if unit in CURRENCIES:
+            return str(
+                self._money.apply(
+                    _rounded(value, digits), self._locale, currency=unit, currency_digits=False
+                )
+            )
+        if unit == "%":
+            return str(self._percent.apply(_rounded(value, digits) / 100, self._locale))
+        return f"{self.number(value, digits)} {unit}".rstrip()
+
+    def field(self, value: float, digits: int = 3) -> str:
+        """Write a number as it stands in a form's field, without marks between thousands."""
+        return f"{_rounded(value, digits):.12g}".replace(".", self.decimal_mark)
+
+    def read(self, text: str) -> float:
+        """Read what a person typed; a point is always a decimal mark.
+
+        Raises
+        ------
+        ValueError
+            If it is not a finite number.
+        """
+        try:
+            value = float(text)
+        except ValueError:
+            value = float(self._plain(text))
+        if not math.isfinite(value) or "_" in text:
+            raise ValueError(text)
+        return value
+
+    def _plain(self, text: str) -> str:
+        plain = re.sub(_THOUSANDS, "", text)
+        if self.decimal_mark == ",":
+            return plain.replace(",", ".")
+        if re.fullmatch(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?", plain):
+            return plain.replace(",", "")
+        return plain
+
+
+@functools.lru_cache(maxsize=256)
+def negotiate(accept_language: str) -> Language:
+    """Return the language that an ``Accept-Language`` header likes best; English where it can't.
+
+    Parameters
+    ----------
+    accept_language : str
+    """
+    for tag in sorted(accept_language[:200].split(","), key=_quality, reverse=True):
+        try:
+            return Language(Locale.parse(tag.partition(";")[0].strip(), sep="-"))
+        except (UnknownLocaleError, ValueError, TypeError):
+            continue
+    return Language(Locale("en", "US"))
+
+
+def _quality(tag: str) -> float:
+    found = re.search(r";\s*q=([01](?:\.\d*)?)\s*$", tag)
+    return float(found[1]) if found else 1.0
+
+
+def _rounded(value: float, digits: int) -> float:
+    return float(f"{value:.{digits}g}")

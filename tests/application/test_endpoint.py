@@ -1,0 +1,85 @@
+"""How the endpoint is asked: tokens, repetitions, what its silence means."""
+
+from pathlib import Path
+
+import httpx
+import pytest
+
+from application.bearer import BearerFile
+from application.catalogue import Catalogue
+from application.endpoint import TRIES, Endpoint, connect
+from application.errors import Overloaded, Refused, Unexpected, UnknownModel
+from tests.application.stand_in import StandIn, busy, refusal
+
+
+@pytest.fixture
+async def asked(endpoint: StandIn, tmp_path: Path) -> Endpoint:
+    (tmp_path / "token").write_text("first\n")
+    client = connect(
+        "http://endpoint.test",
+        5,
+        auth=BearerFile(tmp_path / "token"),
+        transport=endpoint.transport(),
+    )
+    return Endpoint(client, 5)
+
+
+async def test_the_token_is_read_again_when_it_changes(
+    asked: Endpoint, endpoint: StandIn, tmp_path: Path
+) -> None:
+    model = await asked.model("rooms")
+    await asked.predict(model, [[6.5]])
+    renewed = tmp_path / "renewed"
+    renewed.write_text("second")
+    renewed.replace(tmp_path / "token")
+    await asked.predict(model, [[6.5]])
+    assert [headers["authorization"] for headers in endpoint.headers] == [
+        "Bearer first",
+        "Bearer second",
+    ]
+
+
+async def test_a_missing_token_is_an_error_for_the_operator(
+    asked: Endpoint, tmp_path: Path
+) -> None:
+    (tmp_path / "token").unlink()
+    with pytest.raises(Unexpected) as caught:
+        await asked.names()
+    assert "token" in caught.value.detail
+
+
+async def test_it_is_asked_so_often_and_no_more(asked: Endpoint, endpoint: StandIn) -> None:
+    model = await asked.model("rooms")
+    endpoint.replies.extend(busy() for _ in range(10))
+    with pytest.raises(Overloaded):
+        await asked.predict(model, [[6.5]])
+    assert len(endpoint.rows) == TRIES
+
+
+async def test_a_refusal_names_row_and_feature(asked: Endpoint, endpoint: StandIn) -> None:
+    model = await asked.model("rooms")
+    endpoint.replies.append(refusal("row 2, feature 'it's': no:\nit is not"))
+    with pytest.raises(Refused) as caught:
+        await asked.predict(model, [[6.5]])
+    assert (caught.value.row, caught.value.feature) == (2, "it's")
+    assert caught.value.problem == "no:\nit is not"
+
+
+async def test_a_name_is_no_path(asked: Endpoint) -> None:
+    with pytest.raises(UnknownModel):
+        await asked.model("../../v1/models/rooms")
+
+
+async def test_a_model_is_asked_for_once(endpoint: StandIn) -> None:
+    paths = []
+    sound = endpoint.transport()
+
+    async def count(request: httpx.Request) -> httpx.Response:
+        paths.append(request.url.path)
+        return await sound.handle_async_request(request)
+
+    client = connect("http://endpoint.test", 5, transport=httpx.MockTransport(count))
+    catalogue = Catalogue(Endpoint(client, 5))
+    assert await catalogue.model("rooms") == await catalogue.model("rooms")
+    assert await catalogue.names() == await catalogue.names() == ["grape", "rooms", "wine"]
+    assert len(paths) == 2
