@@ -1,0 +1,106 @@
+"""Hostile input: to the codecs, and to a server over HTTP, bare TCP and gRPC."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import numpy as np
+
+from model_server import artifact, runtime
+from model_server.artifact import Artifact
+from soak.fuzzing import bodies, decoding, garbage, openapi, tensors
+from soak.scenario import Outcome
+from soak.servers import rss_mb, serve
+from tests.server_process import ServerProcess
+
+_GROWTH_MB = 8.0
+"""What the arenas of malloc and the bounded caches of header values may take after the warm-up: 5 %
+of the server. At full size a leak of 150 bytes a request would be beyond it."""
+
+_DECODED, _BODIES, _GARBAGE, _TENSORS = 0.4, 0.52, 0.03, 0.05
+
+
+def run(
+    models: Path, folder: Path, *, inputs: int = 110_000, examples: int = 40, seed: int = 0
+) -> Outcome:
+    """Send it all, and then ask for the golden rows.
+
+    Parameters
+    ----------
+    models : Path
+        Model directories, among them rooms and boston.
+    folder : Path
+        Empty; keeps the server's log and what failed.
+    inputs : int
+        To the codecs alone, as mutated bodies, as no HTTP at all and over gRPC.
+    examples : int
+        Of schemathesis, besides, for each operation.
+    seed : int
+    """
+    failures = decoding.explore(int(_DECODED * inputs))
+    artifacts = [artifact.read(directory) for directory in artifact.find(models)]
+
+    async def attack() -> tuple[int, float]:
+        async with serve(models, log=folder / "log") as server:
+            called, failed = await asyncio.to_thread(
+                openapi.explore, server.url, folder, examples=examples, seed=seed
+            )
+            sender = _Senders(server, artifacts, inputs, seed)
+            await sender.send(0.1)
+            warm_mb = rss_mb(server)
+            await sender.send(0.9)
+            grown_mb = rss_mb(server) - warm_mb
+            golden = await asyncio.to_thread(_ask_golden, server, artifacts)
+            failures.extend([*failed, *sender.failures, *golden])
+            return called, grown_mb
+
+    called, grown_mb = asyncio.run(attack())
+    (folder / "failures.txt").write_text("\n".join(failures), encoding="utf-8")
+    return Outcome(
+        asked="no 5xx, crash, hang or wrong reading under hostile input, and memory flat",
+        seen=f"{inputs + called:,} inputs, {called:,} of them by schemathesis: {len(failures)} "
+        f"failures{f' ({failures[0][:500]})' if failures else ''}, RSS {grown_mb:+.1f} MB after "
+        "the first tenth",
+        held=not failures and grown_mb <= _GROWTH_MB,
+    )
+
+
+_Sender = bodies.Sender | garbage.Sender | tensors.Sender
+
+
+class _Senders:
+    """All that send to a server, each its share of the inputs."""
+
+    def __init__(
+        self, server: ServerProcess, artifacts: list[Artifact], inputs: int, seed: int
+    ) -> None:
+        self._shares: list[tuple[_Sender, float]] = [
+            (bodies.Sender(server.http_port, bodies.sound(artifacts), seed), _BODIES * inputs),
+            (garbage.Sender(server.http_port, seed), _GARBAGE * inputs),
+            (tensors.Sender(server.grpc_port, seed), _TENSORS * inputs),
+        ]
+
+    async def send(self, part: float) -> None:
+        """Send a part of each share."""
+        for sender, count in self._shares:
+            await sender.send(int(part * count))
+
+    @property
+    def failures(self) -> list[str]:
+        """What failed in all of them."""
+        return [failure for sender, _ in self._shares for failure in sender.failures]
+
+
+def _ask_golden(server: ServerProcess, artifacts: list[Artifact]) -> list[str]:
+    """Return the models that no longer answer their golden rows."""
+    failures = []
+    for each in artifacts:
+        golden, name = each.manifest.golden, each.manifest.name
+        body = json.dumps({"instances": golden.instances})
+        answer = server.predict(name, body, "application/json")
+        expected = np.array(golden.predictions)
+        if answer.status_code != 200 or not runtime.agree(
+            np.array(answer.json()["predictions"]), expected, each.manifest.tolerance
+        ):
+            failures.append(f"golden rows of {name}: {answer.status_code} {answer.text[:300]}")
+    return failures
