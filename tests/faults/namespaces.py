@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.server_process import ROOT
+
 TRIAL = ["unshare", "--map-root-user", "--mount", "true"]
 """Ends with status 0 where the system lets us make namespaces."""
 
@@ -37,11 +39,21 @@ def read_only(content: Path) -> str:
 
 
 def no_tmp(content: Path) -> str:
-    """Set up a disk, and no folder for passing files; to Python the working directory is one."""
+    """Set up a disk, and no folder for passing files; to Python the working directory is one.
+
+    A checkout below ``/tmp`` stays where it is.
+    """
     return f"""
     mount -t tmpfs tmpfs {DISK}
     cp -rL {content}/. {DISK}
-    mount -t tmpfs -o ro tmpfs /var/tmp
-    mount -t tmpfs -o ro tmpfs /tmp
+    mount -t tmpfs tmpfs /var/tmp
+    mkdir /var/tmp/checkout
+    mount --rbind {ROOT} /var/tmp/checkout
+    mount -t tmpfs tmpfs /tmp
+    mkdir -p {ROOT}
+    mount --rbind /var/tmp/checkout {ROOT}
+    umount -l /var/tmp/checkout
+    mount -o remount,ro /var/tmp
+    mount -o remount,ro /tmp
     cd /tmp
     """
