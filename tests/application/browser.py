@@ -8,13 +8,15 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 PHONE = {"width": 390, "height": 844}
 NARROW = {"width": 320, "height": 640}
 DESKTOP = {"width": 1280, "height": 900}
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
 WRITE = os.environ.get("WRITE_IMAGES") == "1"
+
+expect.set_options(timeout=30_000)
 
 _AXE = resources.files("axe_playwright_python").joinpath("axe.min.js").read_text()
 
