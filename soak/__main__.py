@@ -49,8 +49,7 @@ def _run(name: str, models: Path) -> Outcome:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m soak",
-        description="Run the long trials, some 25 minutes in all. The exit status is 0 if all "
-        "held.",
+        description="Run the long trials, half an hour in all. The exit status is 0 if all held.",
     )
     parser.add_argument(
         "--only", action="append", choices=SCENARIOS, help="run this one; may be given again"

@@ -50,7 +50,7 @@ def run(
         How often each disturbance comes at least.
     """
     given = os.environ.get("KIND_CLUSTER")
-    cluster = Cluster(given or "model-server-test", folder / "kubeconfig")
+    cluster = Cluster(given or "model-server-soak", folder / "kubeconfig")
     try:
         cluster.up(HERE / "kind.yaml")
         cluster.run("docker", "build", "--quiet", "--tag", _IMAGE, str(ROOT))

@@ -45,7 +45,8 @@ def opened(browser: Browser, **options: Any) -> Iterator[Page]:
 
 
 def violations(page: Page) -> list[str]:
-    """Return what axe finds at fault, one line each."""
+    """Return what axe finds at fault, one line each, once nothing fades in or out any more."""
+    page.evaluate("Promise.allSettled(document.getAnimations().map(one => one.finished))")
     page.evaluate(_AXE)
     found = page.evaluate("axe.run()")["violations"]
     return [
