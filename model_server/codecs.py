@@ -5,23 +5,22 @@ parameters.
 """
 
 import codecs
+import contextlib
 import csv
 import functools
 import io
-import itertools
 import re
-from typing import Any, Generic, Protocol, TypeVar
+from collections.abc import Iterator
+from typing import Any, Protocol
 
 import mimeparse
 import msgspec
-import numpy as np
 import numpy.typing as npt
 import orjson
 
+from model_server import plain_rows
 from model_server.columns import Columns, Matrix
 from model_server.errors import BadRequest, NotAcceptable, UnsupportedMedia
-
-Row = TypeVar("Row")
 
 
 class Codec(Protocol):
@@ -49,7 +48,10 @@ class Codec(Protocol):
 
 
 class JSONCodec:
-    """``{"instances": [...]}`` in, ``{"predictions": [...]}`` out, as KServe's v1 protocol says."""
+    """``{"instances": [...]}`` in, ``{"predictions": [...]}`` out, as KServe's v1 protocol says.
+
+    The list of instances alone is read as well.
+    """
 
     media_type = "application/json"
 
@@ -60,12 +62,16 @@ class JSONCodec:
         parsed again and looked at cell by cell.
         """
         if columns.only_numbers:
+            n_features = len(columns.names)
             try:
-                rows = _typed_request(len(columns.names)).decode(body).instances
+                if body.startswith(b"["):
+                    rows = plain_rows.table(n_features).decode(body)
+                else:
+                    rows = plain_rows.request(n_features).decode(body).instances
             except (msgspec.MsgspecError, RecursionError):
                 rows = []
             if rows:
-                return _matrix(rows, len(columns.names))
+                return plain_rows.matrix(rows, n_features)
         return columns.matrix(self._instances(body))
 
     def _instances(self, body: bytes) -> list[Any]:
@@ -73,8 +79,13 @@ class JSONCodec:
             payload = orjson.loads(body)
         except orjson.JSONDecodeError as error:
             raise BadRequest(f"the body is not JSON: {error}") from None
+        if isinstance(payload, list):
+            return payload
         if not isinstance(payload, dict) or "instances" not in payload:
-            raise BadRequest('the body is not an object with "instances": {"instances": [...]}')
+            raise BadRequest(
+                'the body is not an object with "instances", nor a list of rows: '
+                '{"instances": [...]}'
+            )
         instances = payload["instances"]
         if not isinstance(instances, list):
             raise BadRequest('"instances" is not a list of rows: {"instances": [...]}')
@@ -83,6 +94,35 @@ class JSONCodec:
     def encode(self, y: npt.NDArray[Any]) -> bytes:
         """See `Codec.encode`."""
         return orjson.dumps({"predictions": y.tolist()})
+
+
+class JSONLinesCodec:
+    """A JSON value a line: an instance in, a prediction out."""
+
+    media_type = "application/jsonlines"
+
+    def decode(self, body: bytes, columns: Columns) -> Matrix:
+        """See `Codec.decode`."""
+        body = body.rstrip(b"\r\n")
+        lines = body.split(b"\n") if body else []
+        if columns.only_numbers and lines:
+            read = plain_rows.line(len(columns.names)).decode
+            with contextlib.suppress(msgspec.MsgspecError, RecursionError):
+                return plain_rows.matrix([read(line) for line in lines], len(columns.names))
+        return columns.matrix(self._instances(lines))
+
+    def _instances(self, lines: list[bytes]) -> Iterator[Any]:
+        for row, line in enumerate(lines, start=1):
+            try:
+                yield orjson.loads(line)
+            except orjson.JSONDecodeError as error:
+                raise BadRequest(f"row {row} is not JSON: {error}") from None
+
+    def encode(self, y: npt.NDArray[Any]) -> bytes:
+        """See `Codec.encode`."""
+        if y.dtype.kind in "fi":
+            return _lines_of_numbers(y)
+        return b"".join(orjson.dumps(value) + b"\n" for value in y.tolist())
 
 
 class CSVCodec:
@@ -112,12 +152,12 @@ class CSVCodec:
         if not columns.only_numbers or b"[" in rows or b"]" in rows or b"\r" in rows:
             return None
         try:
-            typed = _typed_rows(len(columns.names)).decode(
+            typed = plain_rows.table(len(columns.names)).decode(
                 b"[[" + rows.replace(b"\n", b"],[") + b"]]"
             )
         except msgspec.MsgspecError:
             return None
-        return _matrix(typed, len(columns.names))
+        return plain_rows.matrix(typed, len(columns.names))
 
     def _by_cell(self, rows: bytes, columns: Columns, order: list[int] | None) -> Matrix:
         order = order or list(range(len(columns.names)))
@@ -137,7 +177,7 @@ class CSVCodec:
     def encode(self, y: npt.NDArray[Any]) -> bytes:
         """See `Codec.encode`."""
         if y.dtype.kind in "fi":
-            return orjson.dumps(y.tolist())[1:-1].replace(b",", b"\n") + b"\n"
+            return _lines_of_numbers(y)
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows([value] for value in y.tolist())
         return text.getvalue().encode()
@@ -146,23 +186,8 @@ class CSVCodec:
 _LINE_END = re.compile(rb"\r\n|[\r\n]")
 
 
-class _Request(msgspec.Struct, Generic[Row]):
-    instances: list[Row]
-
-
-@functools.lru_cache(maxsize=128)
-def _typed_request(n_features: int) -> msgspec.json.Decoder[Any]:
-    return msgspec.json.Decoder(_Request[tuple[(float,) * n_features]])  # type: ignore[misc]
-
-
-@functools.lru_cache(maxsize=128)
-def _typed_rows(n_features: int) -> msgspec.json.Decoder[Any]:
-    return msgspec.json.Decoder(list[tuple[(float,) * n_features]])  # type: ignore[misc]
-
-
-def _matrix(rows: list[tuple[float, ...]], n_features: int) -> Matrix:
-    cells = itertools.chain.from_iterable(rows)
-    return np.fromiter(cells, np.float64, len(rows) * n_features).reshape(-1, n_features)
+def _lines_of_numbers(y: npt.NDArray[Any]) -> bytes:
+    return orjson.dumps(y.tolist())[1:-1].replace(b",", b"\n") + b"\n"
 
 
 @functools.lru_cache(maxsize=128)
@@ -209,5 +234,7 @@ def writer(accept: str | None) -> Codec:
     return CODECS[best]
 
 
-CODECS: dict[str, Codec] = {codec.media_type: codec for codec in (JSONCodec(), CSVCodec())}
+CODECS: dict[str, Codec] = {
+    codec.media_type: codec for codec in (JSONCodec(), CSVCodec(), JSONLinesCodec())
+}
 """The default comes first."""

@@ -13,7 +13,8 @@ from soak.servers import HOST
 
 _CONNECTIONS = 4
 _MEDIA_TYPES = (
-    *("application/json", "text/csv", "application/json; charset=utf-8", 'text/csv; header="x"'),
+    *("application/json", "text/csv", "application/jsonlines"),
+    *("application/json; charset=utf-8", 'text/csv; header="x"'),
     *("*/*", "text/*;q=0.5, */*;q=0", "application/json;q=2", "text/csv;q=abc", ";", "/", ",", ""),
     *("application/octet-stream", "text/csv; charset=utf-16", "application/cloudevents+json"),
     *("a/b;" * 200, "application/json;=", "\t", "text/csv;charset='", "é/ü"),
@@ -120,5 +121,5 @@ class Sender:
     def _media_type(self) -> bytes:
         """Draw a value that a header may have: no control bytes."""
         if self._rng.random() < 0.85:
-            return self._rng.choice(_MEDIA_TYPES[:2]).encode()
+            return self._rng.choice(_MEDIA_TYPES[:3]).encode()
         return bytes(byte for byte in self._headers.draw() if byte >= 32 and byte != 127)

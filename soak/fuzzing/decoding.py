@@ -10,7 +10,7 @@ import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from model_server.codecs import CSVCodec, JSONCodec
+from model_server.codecs import CSVCodec, JSONCodec, JSONLinesCodec
 from model_server.columns import Columns
 from model_server.errors import BadRequest
 from model_server.manifest import Feature
@@ -78,8 +78,10 @@ def _problem(
 _SOUND_JSON = (
     b'{"instances": [[6.5, 1], [-0.0, 1e-5]]}',
     b'{"instances": [{"RM": 6.5, "AGE": 1}]}',
+    b"[[6.5, 1], [7, 2e0]]",
     '{"instances": [{"RM": 6.5, "form": "é,"}, [1, "a"]]}'.encode(),
 )
+_SOUND_LINES = (b"[6.5,1]\n[-0.0,1e-5]\n", '{"RM":6.5,"form":"é,"}\r\n[1,"a"]'.encode())
 _SOUND_CSV = (b"RM,AGE\n6.5,1\n", b"6.5,1\r\n-0,1e-5", 'form,RM\n"é,",6.5\na,1\n'.encode())
 _FLOATS = st.floats().map(repr)
 _INTEGERS = st.integers(-(10**25), 10**25).map(str)
@@ -100,14 +102,20 @@ def _rows(cell: st.SearchStrategy[str]) -> st.SearchStrategy[list[list[str]]]:
     return st.lists(row, max_size=4)
 
 
-def _json_text(rows: list[list[str]], space: str, keys: list[str]) -> bytes:
-    def row(cells: list[str]) -> str:
-        if not keys:
-            return f"[{','.join(cells)}]"
-        pairs = zip(keys, cells, strict=False)
-        return f"{{{','.join(f'{json.dumps(key)}:{space}{cell}' for key, cell in pairs)}}}"
+def _instance(cells: list[str], space: str, keys: list[str]) -> str:
+    if not keys:
+        return f"[{','.join(cells)}]"
+    pairs = zip(keys, cells, strict=False)
+    return f"{{{','.join(f'{json.dumps(key)}:{space}{cell}' for key, cell in pairs)}}}"
 
-    return f'{{"instances":{space}[{f",{space}".join(map(row, rows))}]}}{space}'.encode()
+
+def _json_text(rows: list[list[str]], space: str, keys: list[str], frame: str) -> bytes:
+    instances = f",{space}".join(_instance(cells, space, keys) for cells in rows)
+    return frame.replace("...", f"{space}[{instances}]").encode() + space.encode()
+
+
+def _lines_text(rows: list[list[str]], newline: str, keys: list[str], end: str) -> bytes:
+    return (newline.join(_instance(cells, " ", keys) for cells in rows) + end).encode()
 
 
 def _csv_text(rows: list[list[str]], newline: str, header: str, end: str) -> bytes:
@@ -121,13 +129,20 @@ def _mutated(*sound: bytes) -> st.SearchStrategy[bytes]:
 
 
 _KEYS = [[], [], ["RM", "AGE"], ["AGE", "RM"], ["form", "RM"], ["RM", "RM"], ["RM", "x"], ["RM"]]
+_FRAME = st.sampled_from(['{"instances":...}', '{"instances":...}', "..."])
 _JSON = st.one_of(
-    st.builds(_json_text, _rows(_JSON_CELL), _SPACE, st.sampled_from(_KEYS)),
-    st.builds(_json_text, _rows(_FLOATS), _SPACE, st.sampled_from(_KEYS)),
+    st.builds(_json_text, _rows(_JSON_CELL), _SPACE, st.sampled_from(_KEYS), _FRAME),
+    st.builds(_json_text, _rows(_FLOATS), _SPACE, st.sampled_from(_KEYS), _FRAME),
     _mutated(*_SOUND_JSON),
     st.binary(max_size=80),
 )
 _NEWLINE = st.sampled_from(["\n", "\n", "\r\n", "\r", "\n\n"])
+_LINES = st.one_of(
+    st.builds(_lines_text, _rows(_JSON_CELL), _NEWLINE, st.sampled_from(_KEYS), _NEWLINE),
+    st.builds(_lines_text, _rows(_FLOATS), _NEWLINE, st.sampled_from(_KEYS), _NEWLINE),
+    _mutated(*_SOUND_LINES),
+    st.binary(max_size=80),
+)
 _HEADER = st.sampled_from(
     ["", "", "RM,AGE", "AGE,RM", "form,RM", "RM,RM", "RM,x", "x,y", '"RM","AGE"']
 )
@@ -139,5 +154,6 @@ _CSV = st.one_of(
 )
 _WAYS = (
     (_JSON, JSONCodec().decode, reading.read_json),
+    (_LINES, JSONLinesCodec().decode, reading.read_json_lines),
     (_CSV, CSVCodec().decode, reading.read_csv),
 )

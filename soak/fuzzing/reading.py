@@ -17,10 +17,17 @@ Rows = list[list[float]]
 
 
 def read_json(body: bytes, columns: Columns) -> Rows:
-    """Read ``{"instances": [...]}``."""
+    """Read ``{"instances": [...]}``, or the list alone."""
     payload = json.loads(body.decode())
-    _require(isinstance(payload, dict) and isinstance(payload.get("instances"), list))
-    return _numbers([_cells(row, columns) for row in payload["instances"]], columns)
+    rows = payload.get("instances") if isinstance(payload, dict) else payload
+    _require(isinstance(rows, list))
+    return _numbers([_cells(row, columns) for row in rows], columns)
+
+
+def read_json_lines(body: bytes, columns: Columns) -> Rows:
+    """Read an instance a line."""
+    lines = body.decode().rstrip("\r\n").split("\n")
+    return _numbers([_cells(json.loads(line), columns) for line in lines], columns)
 
 
 def read_csv(body: bytes, columns: Columns) -> Rows:

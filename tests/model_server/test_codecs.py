@@ -10,6 +10,7 @@ A, B = Feature(name="a"), Feature(name="b")
 COLOUR = Feature(name="colour", type="string", categories=("blue", "red"))
 NUMBERS, MIXED, ONE = Columns([A, B]), Columns([A, COLOUR]), Columns([A])
 JSON, CSV = codecs.CODECS["application/json"], codecs.CODECS["text/csv"]
+LINES = codecs.CODECS["application/jsonlines"]
 
 
 @pytest.mark.parametrize(
@@ -18,6 +19,11 @@ JSON, CSV = codecs.CODECS["application/json"], codecs.CODECS["text/csv"]
         (JSON, NUMBERS, b'{"instances": [[1, 2.5]]}', [[1, 2.5]]),
         (JSON, NUMBERS, b'{"instances": [{"b": 2, "a": 1}, [3, 4]], "x": 0}', [[1, 2], [3, 4]]),
         (JSON, MIXED, b'{"instances": [[1, "red"], {"colour": "blue", "a": 2}]}', [[1, 1], [2, 0]]),
+        (JSON, NUMBERS, b"[[1, 2.5], [3, 4]]", [[1, 2.5], [3, 4]]),
+        (JSON, MIXED, b' [[1, "red"], {"colour": "blue", "a": 2}]', [[1, 1], [2, 0]]),
+        (LINES, NUMBERS, b"[1, 2.5]\n[3, 4]\n", [[1, 2.5], [3, 4]]),
+        (LINES, NUMBERS, b'{"b": 2, "a": 1}\r\n[3, 4]\r\n', [[1, 2], [3, 4]]),
+        (LINES, MIXED, b'[1, "red"]', [[1, 1]]),
         (CSV, NUMBERS, b"1,2.5\n", [[1, 2.5]]),
         (CSV, NUMBERS, b"a,b\n1,2\n3,4", [[1, 2], [3, 4]]),
         (CSV, NUMBERS, b"b,a\r\n1,2\r\n\r\n", [[2, 1]]),
@@ -43,7 +49,17 @@ def test_decode(
         (JSON, NUMBERS, b"{", "the body is not JSON: unexpected end of data: line 1 column 2"),
         (JSON, NUMBERS, b'{"instances": [[1, NaN]]}', "the body is not JSON"),
         (JSON, NUMBERS, b"\xff", "the body is not JSON"),
-        (JSON, NUMBERS, b"[[1, 2]]", 'not an object with "instances"'),
+        (JSON, NUMBERS, b"7", 'not an object with "instances", nor a list of rows'),
+        (JSON, NUMBERS, b"[]", "there are no instances"),
+        (JSON, NUMBERS, b"[1, 2]", "row 1: an instance is a list of 2 values or"),
+        (JSON, NUMBERS, b'[[1, "2"]]', "row 1, feature 'b': '2' is not a number"),
+        (LINES, NUMBERS, b"", "there are no instances"),
+        (LINES, NUMBERS, b"\n", "there are no instances"),
+        (LINES, NUMBERS, b"[1, 2]\n\n[3, 4]", "row 2 is not JSON"),
+        (LINES, NUMBERS, b"[1, 2] [3, 4]", "row 1 is not JSON"),
+        (LINES, NUMBERS, b"[1, 2]\n[3,\n4]", "row 2 is not JSON"),
+        (LINES, NUMBERS, b"[1, 2]\n[3, null]", "row 2, feature 'b': null is not a number"),
+        (LINES, NUMBERS, b"1, 2", "row 1 is not JSON"),
         (JSON, NUMBERS, b'{"rows": []}', 'not an object with "instances"'),
         (JSON, NUMBERS, b'{"instances": 1}', '"instances" is not a list of rows'),
         (JSON, NUMBERS, b'{"instances": []}', "there are no instances"),
@@ -99,6 +115,8 @@ def test_a_long_value_is_echoed_shortly() -> None:
         (JSON, np.array([1.5, 2.0]), b'{"predictions":[1.5,2.0]}'),
         (JSON, np.array(["a", "b"]), b'{"predictions":["a","b"]}'),
         (JSON, np.array([0, 1]), b'{"predictions":[0,1]}'),
+        (LINES, np.array([1.5, 0.1]), b"1.5\n0.1\n"),
+        (LINES, np.array(["a,b", 'say "c"']), b'"a,b"\n"say \\"c\\""\n'),
         (CSV, np.array([1.5, 0.1]), b"1.5\n0.1\n"),
         (CSV, np.array(["a,b", 'say "c"']), b'"a,b"\n"say ""c"""\n'),
     ],
@@ -116,6 +134,7 @@ def test_encode(codec: codecs.Codec, y: np.ndarray, expected: bytes) -> None:
         ('Application/JSON;charset="UTF-8"', JSON),
         ("text/csv", CSV),
         ("text/csv; header=present; charset=utf-8", CSV),
+        ("application/jsonlines", LINES),
     ],
 )
 def test_reader(content_type: str | None, expected: codecs.Codec) -> None:
@@ -124,7 +143,7 @@ def test_reader(content_type: str | None, expected: codecs.Codec) -> None:
 
 @pytest.mark.parametrize(
     "content_type",
-    ["text/plain", "nonsense", "", "application/json; charset=utf-16", "application/jsonlines"],
+    ["text/plain", "nonsense", "", "application/json; charset=utf-16", "application/x-npy"],
 )
 def test_no_reader(content_type: str) -> None:
     with pytest.raises(UnsupportedMedia):
@@ -145,6 +164,7 @@ def test_no_reader(content_type: str) -> None:
         ("text/csv;q=0.1, application/json", JSON),
         ("text/csv, application/json", JSON),
         ("text/html, text/csv;q=0.5", CSV),
+        ("application/jsonlines", LINES),
     ],
 )
 def test_writer(accept: str | None, expected: codecs.Codec) -> None:
