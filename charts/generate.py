@@ -28,6 +28,7 @@ HELM = [
     "--skip-schema-validation",  # the schema that is there is the old one
     *("--kube-version", "1.34", "--api-versions", "serving.kserve.io/v1beta1"),
 ]
+Told = tuple[str, dict[str, Any]]
 KINDS: dict[type, dict[str, Any]] = {
     bool: {"type": "boolean"},
     int: {"type": "integer", "minimum": 0},
@@ -100,7 +101,7 @@ def read(text: str) -> tuple[Value, ...]:
         If a key is not told by a comment.
     """
     root = yaml.compose(text, yaml.SafeLoader)
-    return _children(root, text.splitlines(), "") if root else ()
+    return _children(root, text.splitlines(), "", {}) if root else ()
 
 
 def schema(values: tuple[Value, ...]) -> str:
@@ -140,7 +141,9 @@ def manifests(chart: Path) -> dict[str, str]:
         for labels in _labels(document):
             labels.pop("app.kubernetes.io/managed-by", None)
         text = yaml.safe_dump(document, sort_keys=False, width=100)
-        files[f"{document['kind'].lower()}.yaml"] = MADE + text
+        component = document["metadata"]["labels"]["app.kubernetes.io/component"]
+        prefix = "" if component == "server" else f"{component}-"
+        files[f"{prefix}{document['kind'].lower()}.yaml"] = MADE + text
     return files
 
 
@@ -148,21 +151,28 @@ def _differs(path: Path, text: str) -> bool:
     return not path.exists() or path.read_text() != text
 
 
-def _children(node: yaml.Node, lines: list[str], parent: str) -> tuple[Value, ...]:
-    return tuple(_value(key, child, lines, parent) for key, child in node.value)
+def _children(
+    node: yaml.Node, lines: list[str], parent: str, told: dict[str, Told]
+) -> tuple[Value, ...]:
+    return tuple(_value(key, child, lines, parent, told) for key, child in node.value)
 
 
-def _value(key: yaml.Node, node: yaml.Node, lines: list[str], parent: str) -> Value:
+def _value(
+    key: yaml.Node, node: yaml.Node, lines: list[str], parent: str, told: dict[str, Told]
+) -> Value:
     path = f"{parent}{key.value}"
     comment = _comment(lines, key.start_mark.line)
     notes = [line.removeprefix("@schema") for line in comment if line.startswith("@schema")]
     annotated = {name: part for note in notes for name, part in yaml.safe_load(note).items()}
-    doc = " ".join(line.removeprefix("-- ") for line in comment if not line.startswith("@schema"))
-    told = bool(comment) and comment[0].startswith("-- ")
+    prose = [line for line in comment if not line.startswith("@schema")]
+    doc = " ".join(prose).removeprefix("-- ") if prose and prose[0].startswith("-- ") else ""
+    namesake_doc, namesake_schema = told.get(path.partition(".")[2], ("", {}))
+    doc, annotated = doc or namesake_doc, annotated or namesake_schema
+    told[path] = doc, annotated
     closed = isinstance(node, yaml.MappingNode) and bool(node.value) and "type" not in annotated
-    if not told and not closed:
+    if not doc and not closed:
         sys.exit(f"values.yaml: {path} has no comment; tell what it does with `# --` above it")
-    children = _children(node, lines, f"{path}.") if closed else ()
+    children = _children(node, lines, f"{path}.", told) if closed else ()
     default = yaml.safe_load(yaml.serialize(node))
     return Value(path, default, doc, annotated, children)
 

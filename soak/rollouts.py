@@ -109,6 +109,7 @@ class Release:
         repository, _, tag = image.rpartition(":")
         self._values = {
             "mode": "deployment",
+            "application.enabled": "false",
             "autoscaling.type": "none",
             "replicas": _REPLICAS,
             "image.repository": repository,

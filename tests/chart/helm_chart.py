@@ -14,6 +14,12 @@ KSERVE = "serving.kserve.io/v1beta1"
 Object = dict[str, Any]
 
 
+def component(rendered: Object) -> str:
+    """Return what an object belongs to: the server, the application or the test."""
+    labels = rendered.get("metadata", {}).get("labels", {})
+    return str(labels.get("app.kubernetes.io/component"))
+
+
 @dataclass
 class HelmChart:
     """A chart folder, and a folder to write values to."""
@@ -27,18 +33,26 @@ class HelmChart:
         *,
         release: str = "model-server",
         namespace: str = "default",
+        application: bool = False,
     ) -> dict[str, Object]:
-        """Return what is rendered by its kind: the chart makes one object of each."""
+        """Return what is rendered for the server or for the application, by its kind.
+
+        The chart makes one object of each kind for either.
+        """
         run = self._template(values or {}, release, namespace, "--api-versions", KSERVE)
         assert not run.returncode, run.stderr
-        documents = [document for document in yaml.safe_load_all(run.stdout) if document]
+        documents = [
+            document
+            for document in yaml.safe_load_all(run.stdout)
+            if document and (component(document) == "application") == application
+        ]
         by_kind = {document["kind"]: document for document in documents}
         assert len(by_kind) == len(documents)
         return by_kind
 
-    def pod(self, values: Object | None = None) -> Object:
-        """Return the server's pod spec, in either mode."""
-        objects = self.objects(values)
+    def pod(self, values: Object | None = None, *, application: bool = False) -> Object:
+        """Return the pod spec of the server, in either mode, or of the application."""
+        objects = self.objects(values, application=application)
         if "InferenceService" in objects:
             spec: Object = objects["InferenceService"]["spec"]["predictor"]
         else:

@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.chart.helm_chart import ROOT, Object
+from tests.chart.helm_chart import ROOT, Object, component
 
 pytestmark = pytest.mark.needs("helm")
 
 VALUES = "charts/model-server/values.yaml"
 SCHEMA = "charts/model-server/values.schema.json"
 README = "charts/model-server/README.md"
+HPA_OF_APPLICATION = "manifests/application-horizontalpodautoscaler"
 
 
 @pytest.fixture
@@ -49,7 +50,13 @@ def test_nothing_differs(copy: Path) -> None:
         (VALUES, "# -- Most pods.", "# -- The most.", [SCHEMA, README]),
         (VALUES, "grpc: true\n", "grpc: true\n# -- New.\nnew: 1\n", [SCHEMA, README]),
         (SCHEMA, '"minimum": 1,', '"minimum": 2,', [SCHEMA]),
-        (README, "| Most pods. |", "| Some pods. |", [README]),
+        (README, "| `5` | Most pods. |", "| `5` | Some pods. |", [README]),
+        (
+            VALUES,
+            "    maxReplicas: 3",
+            "    maxReplicas: 4",
+            [README, f"{HPA_OF_APPLICATION}.yaml"],
+        ),
         ("manifests/inferenceservice.yaml", "512Mi", "1Gi", ["manifests/inferenceservice.yaml"]),
     ],
 )
@@ -78,6 +85,16 @@ def test_a_key_without_a_comment_is_named(copy: Path) -> None:
     assert run.stderr.startswith("values.yaml: autoscaling.maxReplicas has no comment")
 
 
+def test_a_key_of_the_application_is_told_as_its_namesake() -> None:
+    properties = json.loads((ROOT / SCHEMA).read_text())["properties"]
+    own = properties["application"]["properties"]
+
+    assert own["image"] == properties["image"]
+    assert own["service"]["properties"]["type"] == properties["service"]["properties"]["type"] | {
+        "description": "Type of the application's Service."
+    }
+
+
 def test_the_schema_is_closed_but_for_what_kubernetes_defines() -> None:
     schema = json.loads((ROOT / SCHEMA).read_text())
 
@@ -94,12 +111,14 @@ def test_the_schema_is_closed_but_for_what_kubernetes_defines() -> None:
         ".podSecurityContext",
         ".securityContext",
         ".affinity",
+        ".application.resources",
+        *(f".application.probes.{probe}" for probe in ("readiness", "liveness")),
         ".global",
     ]
 
 
 def test_the_values_stay_readable() -> None:
-    assert len((ROOT / VALUES).read_text().splitlines()) < 250
+    assert len((ROOT / VALUES).read_text().splitlines()) < 300
 
 
 @pytest.mark.needs("kubectl")
@@ -111,13 +130,18 @@ def test_kubectl_takes_the_manifests() -> None:
         check=True,
     )
 
-    objects = {each["kind"]: each for each in yaml.safe_load_all(run.stdout)}
-    space = objects.pop("Namespace")["metadata"]
-    assert objects.keys() == {
-        "InferenceService",
-        "HorizontalPodAutoscaler",
-        "NetworkPolicy",
-        "ServiceAccount",
-    }
-    assert {each["metadata"]["namespace"] for each in objects.values()} == {space["name"]}
+    objects = list(yaml.safe_load_all(run.stdout))
+    [space] = [each["metadata"] for each in objects if each["kind"] == "Namespace"]
+    objects = [each for each in objects if each["kind"] != "Namespace"]
+    assert sorted((each["kind"], component(each)) for each in objects) == [
+        ("Deployment", "application"),
+        ("HorizontalPodAutoscaler", "application"),
+        ("HorizontalPodAutoscaler", "server"),
+        ("InferenceService", "server"),
+        ("NetworkPolicy", "application"),
+        ("NetworkPolicy", "server"),
+        ("Service", "application"),
+        ("ServiceAccount", "server"),
+    ]
+    assert {each["metadata"]["namespace"] for each in objects} == {space["name"]}
     assert "Helm" not in run.stdout

@@ -15,6 +15,10 @@ ALL = {
     "ingress": {"enabled": True, "hosts": ["models.example.com"]},
     "httpRoute": {"enabled": True, "parentRefs": [{"name": "gateway"}]},
     "serviceMonitor": {"enabled": True},
+    "application": {
+        "autoscaling": {"minReplicas": 2},
+        "ingress": {"enabled": True, "hosts": ["homes.example.com"]},
+    },
 }
 
 
@@ -37,9 +41,12 @@ def test_the_name(chart: HelmChart, release: str, name: str) -> None:
 def test_a_long_name_leaves_room(
     chart: HelmChart, values: Object, namespace: str, mode: str
 ) -> None:
-    objects = chart.objects(ALL | values | {"mode": mode}, release=LONG, namespace=namespace)
+    values = ALL | values | {"mode": mode}
+    objects = chart.objects(values, release=LONG, namespace=namespace)
+    beside = chart.objects(values, release=LONG, namespace=namespace, application=True)
 
-    for rendered in objects.values():
+    assert len(beside) == 6
+    for rendered in [*objects.values(), *beside.values()]:
         assert LABEL.fullmatch(rendered["metadata"]["name"])
     if mode == "kserve":
         predictor = objects["InferenceService"]["metadata"]["name"] + "-predictor"

@@ -34,6 +34,8 @@ def notes(chart: HelmChart, tmp_path: Path) -> Notes:
             [
                 "wait --timeout=2m --for=condition=Ready inferenceservice/model-server",
                 "port-forward service/model-server-predictor 8080:80",
+                "http://127.0.0.1:8000/",
+                "port-forward service/model-server-application 8000:80",
                 "Pods: 1 to 5, more when they use over 70 % of the CPU they request",
                 "get hpa model-server --watch",
             ],
@@ -44,6 +46,18 @@ def notes(chart: HelmChart, tmp_path: Path) -> Notes:
                 "wait --timeout=2m --for=condition=Available deployment/model-server",
                 "port-forward service/model-server 8080:9000",
                 "Pods: 1, always",
+            ],
+        ),
+        (
+            {
+                "application": {
+                    "service": {"port": 9001},
+                    "ingress": {"enabled": True, "hosts": ["homes.example.com"]},
+                }
+            },
+            [
+                "port-forward service/model-server-application 8000:9001",
+                "From outside: http://homes.example.com/",
             ],
         ),
         (
@@ -64,7 +78,7 @@ def notes(chart: HelmChart, tmp_path: Path) -> Notes:
             ],
         ),
     ],
-    ids=["kserve", "deployment", "keda"],
+    ids=["kserve", "deployment", "application", "keda"],
 )
 def test_the_notes(notes: Notes, values: Object, lines: list[str]) -> None:
     text = notes(values)
@@ -75,3 +89,10 @@ def test_the_notes(notes: Notes, values: Object, lines: list[str]) -> None:
     assert """-H 'Content-Type: application/json' -d '{"instances": [[6.5]]}'""" in text
     assert "-H 'Content-Type: text/csv'" in text
     assert "helm test model-server --namespace serving" in text
+
+
+def test_the_notes_without_the_application(notes: Notes) -> None:
+    text = notes({"application": {"enabled": False}})
+
+    assert "model-server-application" not in text
+    assert "8000" not in text

@@ -58,10 +58,12 @@ def test_readiness_can_be_that_of_one_model(chart: HelmChart) -> None:
 
 
 @pytest.mark.parametrize("mode", ["kserve", "deployment"])
-@pytest.mark.parametrize("of", ["server", "test"])
+@pytest.mark.parametrize("of", ["server", "application", "test"])
 def test_the_pods_are_restricted(chart: HelmChart, mode: str, of: str) -> None:
-    objects = chart.objects({"mode": mode})
-    pod = chart.pod({"mode": mode}) if of == "server" else objects["Pod"]["spec"]
+    if of == "test":
+        pod = chart.objects({"mode": mode})["Pod"]["spec"]
+    else:
+        pod = chart.pod({"mode": mode}, application=of == "application")
 
     [container] = pod["containers"]
     assert pod["securityContext"] == {

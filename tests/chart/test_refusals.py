@@ -8,6 +8,7 @@ pytestmark = pytest.mark.needs("helm")
 
 PVC = {"claimName": "trained"}
 TRIGGER = {"type": "cron", "metadata": {}}
+INGRESS = {"enabled": True, "hosts": ["a.example.com"]}
 
 
 @pytest.mark.parametrize(
@@ -68,6 +69,50 @@ TRIGGER = {"type": "cron", "metadata": {}}
         ({"settings": {"drain_timeout_s": 1}}, "settings.drain_timeout_s is set by the chart"),
         ({"volumes": [{"name": "models"}]}, 'volumes: the name "models" is the chart\'s own'),
         ({"fullnameOverride": "1st"}, 'the name "1st" must begin with a letter'),
+        (
+            {"application": {"settings": {"endpoint": "http://other"}}},
+            "application.settings.endpoint is set by the chart: see mode, service and shutdown",
+        ),
+        (
+            {"application": {"settings": {"drain_timeout_s": 1}}},
+            "application.settings.drain_timeout_s is set by the chart",
+        ),
+        (
+            {"application": {"autoscaling": {"minReplicas": 4}}},
+            "application.autoscaling.minReplicas=4 is more than application.autoscaling.max",
+        ),
+        (
+            {"application": {"autoscaling": {"cpuUtilization": 0}}},
+            "application.autoscaling has no metric: set application.autoscaling.cpuUtilization",
+        ),
+        (
+            {"application": {"resources": {"requests": {"cpu": None}}}},
+            "application.autoscaling.cpuUtilization is a percentage of application.resources",
+        ),
+        (
+            {"application": {"service": {"nodePort": 30081}}},
+            "application.service.nodePort needs application.service.type=NodePort or LoadBalancer",
+        ),
+        (
+            {"application": {"ingress": {"enabled": True}}},
+            "application.ingress.enabled needs application.ingress.hosts",
+        ),
+        (
+            {"application": {"enabled": False, "ingress": INGRESS}},
+            "application.ingress.enabled needs application.enabled",
+        ),
+        (
+            {"ingress": INGRESS, "application": {"ingress": INGRESS}},
+            'the host "a.example.com" is in ingress.hosts and in application.ingress.hosts',
+        ),
+        (
+            {"application": {"volumes": [{"name": "tmp"}]}},
+            'application.volumes: the name "tmp" is the chart\'s own',
+        ),
+        (
+            {"settings": {"tokenFile": "/token/token"}},
+            "settings.tokenFile asks the application for a token too",
+        ),
     ],
 )
 def test_what_cannot_go_together(chart: HelmChart, values: Object, sentence: str) -> None:
@@ -89,6 +134,10 @@ def test_what_cannot_go_together(chart: HelmChart, values: Object, sentence: str
         ({"podAnnotations": {"a": 1}}, "podAnnotations"),
         ({"probes": {"ready": {}}}, "ready"),
         ({"service": {"nodePort": 70000}}, "nodePort"),
+        ({"application": {"image": {"digest": "sha256:abc"}}}, "digest"),
+        ({"application": {"autoscaling": {"type": "keda"}}}, "type"),
+        ({"application": {"autoscaling": {"minReplicas": 0}}}, "minReplicas"),
+        ({"application": {"settings": {"front": []}}}, "front"),
     ],
 )
 def test_the_schema_refuses(chart: HelmChart, values: Object, where: str) -> None:

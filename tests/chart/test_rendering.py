@@ -15,6 +15,7 @@ SELECTOR = {
     "app.kubernetes.io/instance": "model-server",
     "app.kubernetes.io/component": "server",
 }
+APPLICATION = SELECTOR | {"app.kubernetes.io/component": "application"}
 OUTSIDE = {
     "ingress": {"enabled": True, "hosts": ["models.example.com"]},
     "httpRoute": {"enabled": True, "parentRefs": [{"name": "gateway"}]},
@@ -237,12 +238,18 @@ def test_the_network_policy(chart: HelmChart) -> None:
     peers = [{"podSelector": {"matchLabels": {"team": "web"}}}]
     rule = {"ports": [{"port": 443, "protocol": "TCP"}]}
     closed = chart.objects()["NetworkPolicy"]["spec"]
-    opened = chart.objects({"networkPolicy": {"from": peers, "egress": [rule]}})
+    values = {"networkPolicy": {"from": peers, "egress": [rule]}}
+    opened = chart.objects(values)
+    alone = chart.objects(values | {"application": {"enabled": False}})
 
     ports = [{"port": 8080, "protocol": "TCP"}, {"port": 8081, "protocol": "TCP"}]
     dns = {"ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]}
     assert closed["policyTypes"] == ["Ingress", "Egress"]
     assert closed["ingress"] == [{"ports": ports}]
     assert closed["egress"] == [dns]
-    assert opened["NetworkPolicy"]["spec"]["ingress"] == [{"ports": ports, "from": peers}]
+    application = {"podSelector": {"matchLabels": APPLICATION}}
+    assert alone["NetworkPolicy"]["spec"]["ingress"] == [{"ports": ports, "from": peers}]
+    assert opened["NetworkPolicy"]["spec"]["ingress"] == [
+        {"ports": ports, "from": [*peers, application]}
+    ]
     assert opened["NetworkPolicy"]["spec"]["egress"] == [dns, rule]

@@ -53,9 +53,11 @@ def test_every_object_is_valid(
     values = yaml.safe_load((CHART / f"ci/{variant}-values.yaml").read_text())
 
     objects = chart.objects(values | mode)
+    beside = chart.objects(values | mode, application=True)
 
     assert ("InferenceService" in objects) == (mode is KSERVE)
-    for kind, rendered in objects.items():
+    assert ("Deployment" in beside) == (variant != "minimal")
+    for kind, rendered in [*objects.items(), *beside.items()]:
         if kind == "InferenceService":
             inference_service.validate(rendered)
         elif kind not in CUSTOM:

@@ -15,6 +15,7 @@ app.kubernetes.io/version: {{ (index . 0).Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ (index . 0).Release.Service }}
 {{- end }}
 
+{{/* The labels of its pods: (list $ "server" .Values.podLabels). */}}
 {{- define "model-server.podLabels" -}}
-{{ merge (include "model-server.labels" (list . "server") | fromYaml) .Values.podLabels | toYaml }}
+{{ merge (include "model-server.labels" . | fromYaml) (last .) | toYaml }}
 {{- end }}

@@ -12,27 +12,30 @@ label "isvc.<name>-predictor" and the host "<name>-predictor-<namespace>".
 {{- $name }}
 {{- end }}
 
-{{/* The name of the Deployment and of its Service, which KServe makes and names in its own way. */}}
-{{- define "model-server.workload" -}}
-{{ include "model-server.name" . }}{{ eq .Values.mode "kserve" | ternary "-predictor" "" }}
+{{/* The name of a component's objects: (list $ "server"). */}}
+{{- define "model-server.componentName" -}}
+{{ include "model-server.name" (index . 0) }}{{ eq (index . 1) "application" | ternary "-application" "" }}
 {{- end }}
 
-{{/* The port of that Service. */}}
-{{- define "model-server.servicePort" -}}
-{{ eq .Values.mode "kserve" | ternary 80 .Values.service.port }}
+{{/* That of its Deployment and Service: KServe makes the server's and names them in its own way. */}}
+{{- define "model-server.workload" -}}
+{{- $kserve := and (eq (index . 0).Values.mode "kserve") (eq (index . 1) "server") }}
+{{- include "model-server.componentName" . }}{{ $kserve | ternary "-predictor" "" }}
+{{- end }}
+
+{{/* Where the server is reached from its namespace; KServe's Service has port 80, as ours by default. */}}
+{{- define "model-server.address" -}}
+http{{ hasKey .Values.settings "sslCertfile" | ternary "s" "" }}://{{ include "model-server.workload" (list . "server") }}:{{ .Values.service.port }}
 {{- end }}
 
 {{- define "model-server.serviceAccountName" -}}
 {{ default (.Values.serviceAccount.create | ternary (include "model-server.name" .) "default") .Values.serviceAccount.name }}
 {{- end }}
 
+{{/* The image of a component: (list $ .Values). */}}
 {{- define "model-server.image" -}}
-{{- with .Values.image }}
-{{- .repository }}{{ empty .digest | ternary (printf ":%s" (default $.Chart.AppVersion .tag)) (printf "@%s" .digest) }}
+{{- $version := (index . 0).Chart.AppVersion }}
+{{- with (index . 1).image }}
+{{- .repository }}{{ empty .digest | ternary (printf ":%s" (default $version .tag)) (printf "@%s" .digest) }}
 {{- end }}
-{{- end }}
-
-{{/* How many pods there are at least. */}}
-{{- define "model-server.guaranteedReplicas" -}}
-{{ eq .Values.autoscaling.type "none" | ternary .Values.replicas .Values.autoscaling.minReplicas }}
 {{- end }}
