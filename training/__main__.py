@@ -3,25 +3,26 @@
 import argparse
 import sys
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.table import Table
 
 from model_server.errors import ArtifactError
-from training import boston, progress, table
+from training import boston, progress, settings, summary, table
 from training.card import Card
 from training.dataset import Dataset, build
-from training.errors import TrainingError
-
-if TYPE_CHECKING:
-    from training.pipeline import Trained
+from training.errors import TrainingError, explain
+from training.settings import Settings
 
 EPILOG = """examples:
   python -m training
   python -m training --data sales.csv --target price --features area,rooms --name sales
+  python -m training --data sales.csv --target price --candidates forest --n-estimators 500
 """
+
+_NAMES = tuple(setting.name for setting in fields(Settings))
+_OWN = ("target", "features", "name", "task")
 
 
 def main() -> int:
@@ -29,20 +30,20 @@ def main() -> int:
     arguments = _parser().parse_args()
     console = Console(highlight=False, soft_wrap=True)
     try:
-        for dataset, card in _jobs(arguments):
+        given = {name: text for name in _NAMES if (text := getattr(arguments, name)) is not None}
+        chosen = settings.read(given)
+        for dataset, card in _jobs(arguments.data, chosen):
             from training import pipeline  # slow to import, and mistakes are told at once
 
             with progress.show(console, card.name) as shown:
-                trained = pipeline.train(
-                    dataset, card, arguments.out, seed=arguments.seed, progress=shown
-                )
-            _show(console, trained)
-    except (TrainingError, ArtifactError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except OSError as error:
-        print(f"error: {error}; let HOME and TMPDIR name folders to write to", file=sys.stderr)
-        return 1
+                trained = pipeline.train(dataset, card, arguments.out, chosen, shown)
+            pipeline.write(trained)
+            summary.show(console, trained.comparison)
+            console.print(f"written: {trained.directory}\n")
+    except (TrainingError, ArtifactError, OSError) as error:
+        line, code = explain(error)
+        print(f"error: {line}", file=sys.stderr)
+        return code
     return 0
 
 
@@ -58,60 +59,29 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--out", type=Path, default=Path("models"), metavar="DIR", help="where (default: models)"
     )
-    parser.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="of folds and estimators (default: 0)"
-    )
     own = parser.add_argument_group("a model of your own")
     own.add_argument("--data", type=Path, metavar="FILE", help="a CSV file with a header")
-    own.add_argument("--target", metavar="COLUMN", help="the column to predict")
-    own.add_argument(
-        "--features", default="", metavar="A,B", help="the columns to read (default: all others)"
-    )
-    own.add_argument("--name", help="of the model (default: the file's)")
-    own.add_argument(
-        "--task",
-        choices=["regression", "classification"],
-        help="what to predict (default: classes if the target holds texts, else a number)",
-    )
+    how = parser.add_argument_group("how it is trained")
+    for setting in fields(Settings):
+        (own if setting.name in _OWN else how).add_argument(
+            f"--{setting.name.replace('_', '-')}",
+            metavar=setting.metadata["kind"].short,
+            help=setting.metadata["help"],
+        )
     return parser
 
 
-def _jobs(arguments: argparse.Namespace) -> Iterator[tuple[Dataset, Card]]:
-    if arguments.data is None:
-        for option in ("target", "features", "name", "task"):
-            if getattr(arguments, option):
+def _jobs(data: Path | None, chosen: Settings) -> Iterator[tuple[Dataset, Card]]:
+    if data is None:
+        for option in _OWN:
+            if getattr(chosen, option):
                 raise TrainingError(f"--{option} needs --data; name a CSV file")
         yield from boston.models()
         return
-    if arguments.target is None:
+    if chosen.target is None:
         raise TrainingError("--data needs --target; name the column to predict")
-    name = arguments.name or arguments.data.stem
-    features = [feature.strip() for feature in arguments.features.split(",") if feature.strip()]
-    dataset = build(table.read(arguments.data), arguments.target, features, arguments.task)
-    read = ", ".join(feature.name for feature in dataset.features)
-    yield (
-        dataset,
-        Card(
-            name=name,
-            title=f"{arguments.target}, predicted",
-            description=f"{arguments.target} from {read}.",
-            source=arguments.data.name,
-        ),
-    )
-
-
-def _show(console: Console, trained: "Trained") -> None:
-    chosen = trained.comparison.chosen
-    shown = Table(box=None, pad_edge=False)
-    shown.add_column("candidate", no_wrap=True)
-    for score in chosen.scores:
-        shown.add_column(score, justify="right", no_wrap=True)
-    for result in (*trained.comparison.results, trained.comparison.baseline):
-        cells = [f"{result.mean(score):,.4g}" for score in chosen.scores]
-        shown.add_row(result.candidate.name, *cells, style="bold" if result is chosen else "")
-    console.print(shown)
-    console.print(f"chosen: {chosen.candidate.name}, for {trained.comparison.reason}")
-    console.print(f"written: {trained.directory}\n")
+    dataset = build(table.read(data), chosen.target, chosen.features, chosen.task)
+    yield dataset, Card.plain(chosen.name or data.stem, dataset, data.name)
 
 
 if __name__ == "__main__":

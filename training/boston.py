@@ -2,9 +2,9 @@
 
 import hashlib
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from training import table
 from training.card import Card
 from training.dataset import Dataset, build, describe
 from training.errors import TrainingError
+from training.table import Table
 
 DATA = Path(__file__).parent / "data" / "boston_housing.csv"
 
@@ -31,23 +32,78 @@ def models(data: Path = DATA) -> Iterator[tuple[Dataset, Card]]:
     """
     _check_digest(data)
     cells = table.read(data)
-    meaning = tomllib.loads(data.with_suffix(".toml").read_text(encoding="utf-8"))
+    meaning = _meaning(data)
+    for model in meaning["models"]:
+        yield _made(cells, meaning, model)
+
+
+def rooms(cells: Table) -> tuple[Dataset, Card]:
+    """Return the data set and the card of the first built-in model, made of other rows.
+
+    Parameters
+    ----------
+    cells : dict of str to list of str
+        With the columns that the model reads, and its target, as in the built-in data.
+
+    Raises
+    ------
+    TrainingError
+        If it lacks a column, or holds texts in it.
+    """
+    meaning = _meaning(DATA)
+    [model, *_] = meaning["models"]
+    for name in (meaning["target"]["column"], *model["features"]):
+        if name not in cells:
+            raise TrainingError(
+                f"there is no column {name!r}, which the built-in model {model['name']!r} is made "
+                f"of; set the target to one of {', '.join(cells)}"
+            )
+    return _made(cells, meaning, model)
+
+
+def scaled(cells: Table, meaning: Mapping[str, Any] | None = None) -> Table:
+    """Return a table with its target in the unit that the models predict; what is no number stays.
+
+    A table without the target is returned as it is.
+    """
+    target = (meaning or _meaning(DATA))["target"]
+    name, scale = target["column"], target["scale"]
+    return cells | {name: [_times(cell, scale) for cell in cells[name]]} if name in cells else cells
+
+
+def _made(
+    cells: Table, meaning: Mapping[str, Any], model: Mapping[str, Any]
+) -> tuple[Dataset, Card]:
     target = meaning["target"]
-    name = target["column"]
-    cells[name] = [str(Decimal(cell) * target["scale"]) for cell in cells[name]]
+    dataset = build(scaled(cells, meaning), target["column"], model["features"], "regression")
+    for feature in dataset.features:
+        if feature.type != "number":
+            raise TrainingError(
+                f"column {feature.name!r} holds texts, where {model['name']!r} reads numbers; "
+                "correct it or set the target"
+            )
     described = {"description": target["description"], "unit": target["unit"]}
     card = {key: _frozen(value) for key, value in meaning["card"].items()}
-    for model in meaning["models"]:
-        dataset = build(cells, name, model["features"])
-        yield (
-            replace(
-                dataset,
-                features=describe(dataset, meaning["columns"]),
-                target=dataset.target.model_copy(update=described),
-                rising=tuple(model.get("rising", ())),
-            ),
-            Card(model["name"], model["title"], model["description"], **card),
-        )
+    return (
+        replace(
+            dataset,
+            features=describe(dataset, meaning["columns"]),
+            target=dataset.target.model_copy(update=described),
+            rising=tuple(model.get("rising", ())),
+        ),
+        Card(model["name"], model["title"], model["description"], **card),
+    )
+
+
+def _meaning(data: Path) -> dict[str, Any]:
+    return tomllib.loads(data.with_suffix(".toml").read_text(encoding="utf-8"))
+
+
+def _times(cell: str, scale: int) -> str:
+    try:
+        return str(Decimal(cell) * scale)
+    except InvalidOperation:
+        return cell
 
 
 def _check_digest(data: Path) -> None:

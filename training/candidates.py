@@ -1,5 +1,6 @@
 """The estimators that compete for each model, and the baseline they have to beat."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,8 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, PolynomialFeatures, StandardScaler
 
 from training.dataset import Dataset
+from training.errors import TrainingError
+from training.settings import Settings
 
 _PENALTIES = (0.001, 0.01, 0.1, 1.0, 10.0, 100.0)
 
@@ -37,12 +40,29 @@ class Candidate:
     keeps_direction: bool = False
 
 
-def candidates(dataset: Dataset, seed: int) -> list[Candidate]:
-    """Return the estimators to compare, each able to read the data set's inputs."""
+def candidates(dataset: Dataset, settings: Settings) -> list[Candidate]:
+    """Return the estimators to compare, each able to read the data set's inputs.
+
+    Raises
+    ------
+    TrainingError
+        If the settings name a candidate that is not one for the task.
+    """
     make = _regressors if dataset.task == "regression" else _classifiers
+    made = make(dataset, settings.seed)
+    for name in settings.candidates:
+        if name not in made:
+            raise TrainingError(
+                f"candidates: {name!r} is not one for {dataset.task}; choose from {', '.join(made)}"
+            )
     return [
-        Candidate(each.name, _encoded(each.estimator, dataset), each.keeps_direction)
-        for each in make(dataset, seed)
+        Candidate(
+            each.name,
+            _encoded(_tuned(each.estimator, settings.trees), dataset),
+            each.keeps_direction,
+        )
+        for name, each in made.items()
+        if name in (settings.candidates or made)
     ]
 
 
@@ -53,7 +73,7 @@ def baseline(dataset: Dataset) -> Candidate:
     return Candidate("Baseline: the most frequent class", DummyClassifier(strategy="prior"))
 
 
-def _regressors(dataset: Dataset, seed: int) -> list[Candidate]:
+def _regressors(dataset: Dataset, seed: int) -> dict[str, Candidate]:
     single = len(dataset.features) == 1
     strings = any(feature.type == "string" for feature in dataset.features)
     directions = [int(feature.name in dataset.rising) for feature in dataset.features]
@@ -79,25 +99,31 @@ def _regressors(dataset: Dataset, seed: int) -> list[Candidate]:
         StandardScaler(),
         RidgeCV(_PENALTIES),
     )
-    return [
-        Candidate("Linear", make_pipeline(StandardScaler(), RidgeCV(_PENALTIES))),
-        Candidate("Polynomial", polynomial),
-        Candidate("Random forest", forest, keeps_direction=not strings),
-        Candidate("Gradient boosting", boosting),
-    ]
+    return {
+        "linear": Candidate("Linear", make_pipeline(StandardScaler(), RidgeCV(_PENALTIES))),
+        "polynomial": Candidate("Polynomial", polynomial),
+        "forest": Candidate("Random forest", forest, keeps_direction=not strings),
+        "boosting": Candidate("Gradient boosting", boosting),
+    }
 
 
-def _classifiers(_: Dataset, seed: int) -> list[Candidate]:
+def _classifiers(_: Dataset, seed: int) -> dict[str, Candidate]:
     logistic = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
     forest = RandomForestClassifier(n_estimators=100, min_samples_leaf=2, random_state=seed)
     boosting = GradientBoostingClassifier(
         n_estimators=100, max_depth=3, subsample=0.7, random_state=seed
     )
-    return [
-        Candidate("Logistic regression", logistic),
-        Candidate("Random forest", forest),
-        Candidate("Gradient boosting", boosting),
-    ]
+    return {
+        "logistic": Candidate("Logistic regression", logistic),
+        "forest": Candidate("Random forest", forest),
+        "boosting": Candidate("Gradient boosting", boosting),
+    }
+
+
+def _tuned(estimator: Any, trees: Mapping[str, Any]) -> Any:
+    """Set what the estimator has of the settings of trees."""
+    own = estimator.get_params()
+    return estimator.set_params(**{name: value for name, value in trees.items() if name in own})
 
 
 def _encoded(estimator: Any, dataset: Dataset) -> Any:

@@ -1,11 +1,12 @@
 """The card: what a model is for and what it is not, in words for a person."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Self
 
 from pydantic import TypeAdapter, ValidationError
 
 from model_server.manifest import Manifest
+from training.dataset import Dataset
 from training.errors import TrainingError
 
 _NAME: TypeAdapter[str] = TypeAdapter(Annotated[str, Manifest.model_fields["name"]])
@@ -50,3 +51,10 @@ class Card:
                 f"model name {self.name!r} is refused; use 1 to 63 letters, digits, '.', '_' or "
                 "'-', with a letter or digit at both ends"
             ) from None
+
+    @classmethod
+    def plain(cls, name: str, dataset: Dataset, source: str) -> Self:
+        """Return the card of a data set of which nothing more is known."""
+        target = dataset.target.name
+        read = ", ".join(feature.name for feature in dataset.features)
+        return cls(name, f"{target}, predicted", f"{target} from {read}.", source)

@@ -12,8 +12,10 @@ from sklearn.model_selection import RepeatedKFold, RepeatedStratifiedKFold
 from training import scores
 from training.candidates import Candidate, baseline, candidates
 from training.dataset import Dataset
+from training.errors import TrainingError
 from training.progress import Progress
 from training.scores import Scores
+from training.settings import Settings
 
 FOLDS = 5
 REPEATS = 3
@@ -52,15 +54,25 @@ class Comparison:
     reason: str
 
 
-def compare(dataset: Dataset, seed: int, progress: Progress) -> Comparison:
+def compare(dataset: Dataset, settings: Settings, progress: Progress) -> Comparison:
     """Cross-validate every candidate and choose the one with the lowest mean deciding score.
 
     Where the target can only rise with a feature, only candidates that keep to it are eligible.
+
+    Raises
+    ------
+    TrainingError
+        If the settings leave no candidate that could be chosen.
     """
+    competing = [*candidates(dataset, settings), baseline(dataset)]
+    if dataset.rising and not any(candidate.keeps_direction for candidate in competing):
+        raise TrainingError(
+            f"candidates: none of {', '.join(settings.candidates)} can be kept from falling as "
+            f"{' or '.join(dataset.rising)} rises; add forest"
+        )
     kind = RepeatedKFold if dataset.task == "regression" else RepeatedStratifiedKFold
-    folds = kind(n_splits=FOLDS, n_repeats=REPEATS, random_state=seed)
+    folds = kind(n_splits=FOLDS, n_repeats=REPEATS, random_state=settings.seed)
     splits = list(folds.split(dataset.X, dataset.y))
-    competing = [*candidates(dataset, seed), baseline(dataset)]
     found = []
     for done, candidate in enumerate(competing):
         progress(f"comparing: {candidate.name}", done, len(competing))

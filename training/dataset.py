@@ -1,7 +1,6 @@
 """The data set: the matrix as the server makes it, the target, and what each column is."""
 
 import hashlib
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -11,8 +10,9 @@ import numpy.typing as npt
 
 from model_server.columns import Matrix
 from model_server.manifest import Feature, Target
+from training.cells import is_text, numbers
 from training.errors import TrainingError
-from training.table import Table
+from training.table import Table, check_columns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -103,9 +103,8 @@ def build(
         If a column is missing, a cell can't be read, or there is too little to learn from.
     """
     names = list(features) or [name for name in table if name != target]
-    for name in (target, *names):
-        if name not in table:
-            raise TrainingError(f"there is no column {name!r}; the columns are {', '.join(table)}")
+    check_columns(table, [target, *names])
+    for name in names:
         if names.count(name) > 1:
             raise TrainingError(f"feature {name!r} is named twice; name it once")
     if target in names:
@@ -134,28 +133,28 @@ def describe(dataset: Dataset, columns: Mapping[str, Mapping[str, str]]) -> tupl
 
 
 def _column(name: str, cells: list[str]) -> tuple[npt.NDArray[np.float64], Feature]:
-    if _is_text(name, cells):
+    if is_text(name, cells):
         categories = _categories(name, cells)
         codes = np.array([categories.index(cell) for cell in cells], dtype=np.float64)
         return codes, Feature(name=name, type="string", categories=categories)
-    values = _numbers(name, cells)
+    values = numbers(name, cells)
     return values, Feature(name=name, **_range(values))
 
 
 def _target(name: str, cells: list[str], task: Task | None) -> tuple[npt.NDArray[Any], Target]:
-    text = _is_text(name, cells)
+    text = is_text(name, cells)
     if task == "regression" and text:
-        raise TrainingError(f"target {name!r} holds texts; use --task classification")
+        raise TrainingError(f"target {name!r} holds texts; set the task to classification")
     if len(set(cells)) == 1:
         raise TrainingError(
             f"target {name!r} is {cells[0]!r} in every row; there is nothing to learn"
         )
     if text or task == "classification":
-        labels = cells if text else _labels(_numbers(name, cells))
+        labels = cells if text else _labels(numbers(name, cells))
         _check_classes(name, labels)
         y = np.array(labels)
         return y, Target(name=name, classes=tuple(np.unique(y).tolist()))
-    values = _numbers(name, cells)
+    values = numbers(name, cells)
     if np.ptp(values) == 0:
         raise TrainingError(
             f"target {name!r} is {values[0]:g} in every row; there is nothing to learn"
@@ -163,44 +162,12 @@ def _target(name: str, cells: list[str], task: Task | None) -> tuple[npt.NDArray
     return values, Target(name=name, **_range(values))
 
 
-def _is_text(name: str, cells: list[str]) -> bool:
-    for row, cell in enumerate(cells, start=1):
-        if not cell:
-            raise TrainingError(
-                f"column {name!r}, row {row}: the cell is empty; fill or drop the row"
-            )
-    return not any(map(_is_number, cells))
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
-
-
-def _numbers(name: str, cells: list[str]) -> npt.NDArray[np.float64]:
-    for row, cell in enumerate(cells, start=1):
-        if not _is_number(cell):
-            raise TrainingError(
-                f"column {name!r}, row {row}: {cell[:40]!r} is not a number, as others are in it; "
-                "correct the cell"
-            )
-        if not math.isfinite(float(cell)) or abs(float(cell)) > np.finfo(np.float32).max:
-            raise TrainingError(
-                f"column {name!r}, row {row}: {cell[:40]!r} is not finite, or beyond 3e38; "
-                "fill or drop the row"
-            )
-    return np.array(cells, dtype=np.float64)
-
-
 def _categories(name: str, cells: list[str]) -> tuple[str, ...]:
     categories = tuple(sorted(set(cells)))
     if len(categories) > MAXIMUM_CATEGORIES:
         raise TrainingError(
             f"column {name!r} has {len(categories)} different texts, {MAXIMUM_CATEGORIES} at most "
-            "can be learned from; leave it out with --features"
+            "can be learned from; leave it out of the features"
         )
     return categories
 
@@ -216,7 +183,7 @@ def _check_classes(name: str, labels: Sequence[int | str]) -> None:
     if len(classes) > MAXIMUM_CATEGORIES:
         raise TrainingError(
             f"target {name!r} has {len(classes)} classes, {MAXIMUM_CATEGORIES} at most; "
-            "a number is predicted with --task regression"
+            "set the task to regression to predict a number"
         )
     for label in classes:
         count = list(labels).count(label)

@@ -1,44 +1,79 @@
 """From a data set to a model directory: compare, choose, fit, package, write, load again."""
 
+import errno
+import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sklearn.base import clone
 
 from model_server import artifact, runtime
-from model_server.manifest import Manifest
 from training import report
 from training.card import Card
 from training.comparison import Comparison, compare
 from training.dataset import Dataset
-from training.errors import TrainingError
+from training.errors import Unwritable
 from training.evaluation import evaluate
-from training.package import package
+from training.package import Package, package
 from training.progress import Progress
+from training.settings import Settings
 
 REPORT = "report.html"
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A model directory that was written and loads, and how it came to be."""
+    """A model that is ready to be written, and how it came to be.
+
+    Attributes
+    ----------
+    directory : Path
+        Where it goes.
+    package : Package
+    estimator : object
+        The chosen candidate, fitted on every row.
+    comparison : Comparison
+    """
 
     directory: Path
-    manifest: Manifest
+    package: Package
+    estimator: Any
     comparison: Comparison
 
 
-def train(dataset: Dataset, card: Card, out: Path, *, seed: int, progress: Progress) -> Trained:
-    """Train one model and write it to ``out / card.name``.
+def train(
+    dataset: Dataset, card: Card, out: Path, settings: Settings, progress: Progress
+) -> Trained:
+    """Train one model, for the directory ``out / card.name``; only `out` is made.
 
-    Parameters
-    ----------
-    dataset : Dataset
-    card : Card
-    out : Path
-    seed : int
-        Of the folds and of every estimator that draws random numbers.
-    progress : callable
+    Raises
+    ------
+    TrainingError
+        If `out` can't be written, or the settings leave nothing to choose from.
+    """
+    directory = out / card.name
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        if not os.access(out, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise Unwritable(directory, error) from error
+    comparison = compare(dataset, settings, progress)
+    estimator = clone(comparison.chosen.candidate.estimator).fit(dataset.inputs, dataset.y)
+    progress("converting to ONNX", 1, 3)
+    evaluation = evaluate(dataset, comparison)
+    packaged = package(estimator, dataset, card.name, card.description, evaluation)
+    progress("writing the report", 2, 3)
+    evidence = report.Evidence(
+        dataset, card, packaged.manifest, comparison, estimator, settings.seed
+    )
+    files = {**packaged.files, REPORT: report.render(evidence)}
+    return Trained(directory, Package(packaged.manifest, files), estimator, comparison)
+
+
+def write(trained: Trained) -> None:
+    """Write the model directory and see that it would serve.
 
     Raises
     ------
@@ -47,27 +82,8 @@ def train(dataset: Dataset, card: Card, out: Path, *, seed: int, progress: Progr
     model_server.errors.ArtifactError
         If the directory that was written would not serve.
     """
-    directory = out / card.name
     try:
-        out.mkdir(parents=True, exist_ok=True)
+        artifact.write(trained.directory, trained.package.manifest, trained.package.files)
     except OSError as error:
-        raise _unwritable(directory, error) from error
-    comparison = compare(dataset, seed, progress)
-    estimator = clone(comparison.chosen.candidate.estimator).fit(dataset.inputs, dataset.y)
-    progress("converting to ONNX", 1, 3)
-    evaluation = evaluate(dataset, comparison)
-    packaged = package(estimator, dataset, card.name, card.description, evaluation)
-    progress("writing the report", 2, 3)
-    evidence = report.Evidence(dataset, card, packaged.manifest, comparison, estimator, seed)
-    files = {**packaged.files, REPORT: report.render(evidence)}
-    try:
-        artifact.write(directory, packaged.manifest, files)
-    except OSError as error:
-        raise _unwritable(directory, error) from error
-    written = artifact.read(directory)
-    runtime.load(written)
-    return Trained(directory, written.manifest, comparison)
-
-
-def _unwritable(directory: Path, error: OSError) -> TrainingError:
-    return TrainingError(f"{directory}: can't be written ({error.strerror}); choose another --out")
+        raise Unwritable(trained.directory, error) from error
+    runtime.load(artifact.read(trained.directory))

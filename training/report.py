@@ -18,17 +18,7 @@ from training.dataset import Dataset
 from training.effect import effects, subject
 from training.learning import learn
 from training.quantity import number, quantity, tick
-from training.scores import DECIDING
-
-_NAMES = {
-    "mae": "MAE",
-    "rmse": "RMSE",
-    "r2": "R²",
-    "accuracy": "accuracy",
-    "balanced_accuracy": "balanced accuracy",
-    "f1": "F1, macro",
-    "log_loss": "log loss",
-}
+from training.scores import DECIDING, NAMES
 
 
 @dataclass(frozen=True)
@@ -70,7 +60,7 @@ def render(evidence: Evidence) -> bytes:
         manifest=evidence.manifest,
         comparison=evidence.comparison,
         score=DECIDING[evidence.dataset.task],
-        score_names=_NAMES,
+        score_names=NAMES,
         folds=FOLDS,
         repeats=REPEATS,
         seed=evidence.seed,
@@ -141,11 +131,14 @@ def _example(evidence: Evidence, interval: Interval) -> dict[str, float]:
 
 
 def _capped(evidence: Evidence) -> dict[str, float] | None:
-    """Return how many rows are at the cap, and the out-of-fold RMSE with, without and of them."""
-    if evidence.card.cap is None:
-        return None
+    """Return how many rows are at the cap, and the out-of-fold RMSE with, without and of them.
+
+    Nothing is returned where no row is there, or every one.
+    """
     y = evidence.dataset.y
-    at_cap = y >= evidence.card.cap
+    at_cap = y >= (np.inf if evidence.card.cap is None else evidence.card.cap)
+    if at_cap.all() or not at_cap.any():
+        return None
     squares = (y - evidence.comparison.chosen.predictions) ** 2
     return {
         "rows": int(at_cap.sum()),
@@ -177,7 +170,7 @@ def _falls(evidence: Evidence) -> dict[str, float]:
 
 def _compared(evidence: Evidence) -> str:
     score, unit = _deciding(evidence)
-    return plots.comparison(evidence.comparison, score, _NAMES[score], unit)
+    return plots.comparison(evidence.comparison, score, NAMES[score], unit)
 
 
 def _learning(evidence: Evidence) -> dict[str, Any]:
@@ -187,7 +180,7 @@ def _learning(evidence: Evidence) -> dict[str, Any]:
         "rows": int(curve.rows[-1]),
         "rows_before": int(curve.rows[-2]),
         "gain": float(1 - curve.tested[-1].mean() / curve.tested[-2].mean()),
-        "svg": plots.learning(curve, _NAMES[score], unit),
+        "svg": plots.learning(curve, NAMES[score], unit),
     }
 
 

@@ -22,6 +22,17 @@ Scores = dict[str, npt.NDArray[np.float64]]
 DECIDING: dict[Task, str] = {"regression": "rmse", "classification": "log_loss"}
 """The score that decides; the lower is the better."""
 
+NAMES = {
+    "mae": "MAE",
+    "rmse": "RMSE",
+    "r2": "R²",
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "f1": "F1, macro",
+    "log_loss": "log loss",
+}
+"""Every score, as people write it."""
+
 
 def score(estimator: Any, inputs: Any, y: npt.NDArray[Any]) -> dict[str, float]:
     """Score a fitted estimator on rows it has not seen."""

@@ -1,6 +1,7 @@
 """A CSV file as a table of texts, checked for its shape but not yet for its meaning."""
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 
 from training.errors import TrainingError
@@ -42,6 +43,18 @@ def read(path: Path) -> Table:
                 "give every row one cell a column"
             )
     return {name: [row[index] for row in rows] for index, name in enumerate(header)}
+
+
+def check_columns(table: Table, names: Sequence[str]) -> None:
+    """See that a table has the columns that are named.
+
+    Raises
+    ------
+    TrainingError
+    """
+    for name in names:
+        if name not in table:
+            raise TrainingError(f"there is no column {name!r}; the columns are {', '.join(table)}")
 
 
 def _check_header(path: Path, header: list[str]) -> None:

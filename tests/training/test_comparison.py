@@ -10,6 +10,7 @@ from tests.training import samples
 from training.comparison import FOLDS, REPEATS, compare
 from training.dataset import build
 from training.evaluation import evaluate, interval
+from training.settings import Settings
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +25,7 @@ def told() -> list[Any]:
 
 @pytest.fixture(scope="module")
 def comparison(dataset: Any, told: list[Any]) -> Any:
-    return compare(dataset, 0, lambda *step: told.append(step))
+    return compare(dataset, Settings(), lambda *step: told.append(step))
 
 
 def test_the_lowest_rmse_wins(comparison: Any) -> None:
@@ -42,7 +43,7 @@ def test_progress_is_told_for_every_candidate(comparison: Any, told: list[Any]) 
 
 def test_a_declared_direction_is_kept(dataset: Any, comparison: Any) -> None:
     assert comparison.chosen.candidate.name != "Random forest"
-    rising = compare(replace(dataset, rising=("area",)), 0, lambda *_: None)
+    rising = compare(replace(dataset, rising=("area",)), Settings(), lambda *_: None)
     assert rising.chosen.candidate.name == "Random forest"
     assert "can't fall as area rises" in rising.reason
 

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from model_server import artifact
+from training import boston, pipeline, table
+from training.settings import Settings
 
 VOID = {"meta", "br", "link", "img", "input", "hr"}
 
@@ -114,3 +116,16 @@ def test_it_says_what_the_data_is_and_is_not_for(page: "Page") -> None:
     assert "share of Black residents" in page.text
     assert "valuing a real home today" in page.text
     assert "Harrison & Rubinfeld (1978)" in page.text
+
+
+def test_no_cap_is_told_of_where_no_row_is_at_it(tmp_path: Path) -> None:
+    cells = table.read(boston.DATA)
+    rows = [row for row, value in enumerate(cells["MEDV"]) if float(value) < 50][:60]
+    dataset, card = boston.rooms(
+        {name: [each[row] for row in rows] for name, each in cells.items()}
+    )
+    settings = Settings(candidates=("forest",), n_estimators=5)
+    trained = pipeline.train(dataset, card, tmp_path, settings, lambda *_: None)
+    page = Page(trained.package.files[pipeline.REPORT].decode())
+    assert "are at that cap" not in page.text
+    assert "The value is declared to rise" in page.text
