@@ -3,6 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 IMAGE ?= model-server:0.1.0
+APPLICATION_IMAGE ?= model-server-application:0.1.0
+PORT ?= 8080
+GRPC_PORT ?= 8081
+APPLICATION_PORT ?= 8000
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
 .PHONY: help install train run test soak bench audit check format lock chart image kind-up deploy kind-test kind-down
@@ -31,8 +35,8 @@ train: models/rooms/manifest.json ## Train the built-in models, where there are 
 models/rooms/manifest.json: | install
 	@$(BIN)/python -m training
 
-run: train ## Serve the models on port 8080 until Ctrl-C
-	@exec $(BIN)/python -m model_server --print-example
+run: train ## Serve the models on port 8080, and their pages on port 8000, until Ctrl-C
+	@exec $(BIN)/python run.py --port $(PORT) --grpc-port $(GRPC_PORT) --application-port $(APPLICATION_PORT)
 
 test: install ## Pass every test that this machine can run; REQUIRE_ALL=1 makes a skip a failure
 	@$(BIN)/pytest
@@ -63,19 +67,24 @@ format: install ## Format the code and mend what ruff can
 chart: install ## Make the chart's schema and README and the manifests from values.yaml
 	@$(BIN)/python charts/generate.py
 
-image: ## Build the server's image
+# An image as the chart's values; its id makes new pods of a rebuilt image of the same tag.
+image-values = --set $(1)image.repository=$(firstword $(subst :, ,$(2))) --set $(1)image.tag=$(lastword $(subst :, ,$(2))) \
+  --set-string $(1)podAnnotations.image-id=$$(docker image inspect --format '{{.Id}}' $(2))
+
+image: ## Build the images of the server and of the application
 	@echo "image $(IMAGE): building it"
 	@docker build --quiet --tag $(IMAGE) . >/dev/null
 
 kind-up: install ## Create a kind cluster with KServe, cert-manager and metrics-server
+	@echo "image $(APPLICATION_IMAGE): building it"
+	@docker build --quiet --target application --tag $(APPLICATION_IMAGE) . >/dev/null
 	@$(BIN)/python manifests/cluster.py up
 
-deploy: kind-up image ## Build the image and install the chart in the kind cluster
-	@$(BIN)/python manifests/cluster.py load $(IMAGE)
+deploy: kind-up image ## Build the images and install the chart in the kind cluster
+	@$(BIN)/python manifests/cluster.py load $(IMAGE) $(APPLICATION_IMAGE)
 	@helm upgrade --install model-server charts/model-server --kube-context kind-model-server \
 	  --namespace model-server --create-namespace \
-	  --set image.repository=$(firstword $(subst :, ,$(IMAGE))) --set image.tag=$(lastword $(subst :, ,$(IMAGE))) \
-	  --set-string podAnnotations.image-id=$$(docker image inspect --format '{{.Id}}' $(IMAGE))
+	  $(call image-values,,$(IMAGE)) $(call image-values,application.,$(APPLICATION_IMAGE))
 
 kind-test: kind-up ## Run the cluster tests in that cluster
 	@KIND_CLUSTER=model-server $(BIN)/pytest tests/kind
