@@ -41,9 +41,9 @@ def main() -> int:
             summary.show(console, trained.comparison)
             console.print(f"written: {trained.directory}\n")
     except (TrainingError, ArtifactError, OSError) as error:
-        line, code = explain(error)
-        print(f"error: {line}", file=sys.stderr)
-        return code
+        told = explain(error)
+        print(f"error: {told.line}", file=sys.stderr)
+        return told.code
     return 0
 
 

@@ -8,6 +8,7 @@
     Stopped             the training was told to end
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from model_server.errors import ArtifactError
@@ -49,12 +50,30 @@ class Stopped(BaseException):
     """The training was told to end; no `Exception`, so that nothing on the way takes it for one."""
 
 
-def explain(error: BaseException) -> tuple[str, int]:
-    """Return the line that tells a person of an error, and the exit code: 2 for wrong input."""
+@dataclass(frozen=True)
+class Explanation:
+    """What a person is told of an error.
+
+    Attributes
+    ----------
+    line : str
+    code : int
+        The process's exit code: 2 for wrong input, else 1.
+    expected : bool
+        Whether the line says it all, and no trace is needed.
+    """
+
+    line: str
+    code: int
+    expected: bool = True
+
+
+def explain(error: BaseException) -> Explanation:
+    """Return what a person is told of an error that ends a training."""
     if isinstance(error, TrainingError | ArtifactError):
-        return str(error), 2
+        return Explanation(str(error), 2)
     if isinstance(error, OSError):
-        return f"{error}; let HOME and TMPDIR name folders to write to", 1
+        return Explanation(f"{error}; let HOME and TMPDIR name folders to write to", 1)
     if isinstance(error, Stopped):
-        return str(error), 1
-    return f"{type(error).__name__}: {error}", 1
+        return Explanation(str(error), 1)
+    return Explanation(f"{type(error).__name__}: {error}", 1, expected=False)

@@ -74,8 +74,7 @@ def read(root: Path) -> Job:
     if training is None:
         given = f" but {', '.join(channels)}" if channels else ""
         raise TrainingError(f"there is no channel {TRAINING!r}{given}; add one with CSV files")
-    with _of(training):
-        dataset, card = _dataset(training, chosen)
+    dataset, card = _dataset(training, chosen)
     validation = _channel(root, VALIDATION, channels)
     held = None
     if validation is not None:
@@ -88,9 +87,11 @@ def read(root: Path) -> Job:
 
 def _dataset(training: Channel, chosen: Settings) -> tuple[Dataset, Card]:
     if chosen.target is None:
-        dataset, card = boston.rooms(training.cells)
+        with _of(training):
+            dataset, card = boston.rooms(training.cells)
         return dataset, replace(card, name=chosen.name or card.name)
-    dataset = build(training.cells, chosen.target, chosen.features, chosen.task)
+    with _of(training):
+        dataset = build(training.cells, chosen.target, chosen.features, chosen.task)
     return dataset, Card.plain(chosen.name or NAME, dataset, training.source)
 
 

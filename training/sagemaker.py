@@ -11,8 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from model_server.errors import ArtifactError
-from training.errors import Stopped, TrainingError, Unwritable, explain
+from training.errors import Stopped, Unwritable, explain
 from training.stop import stoppable
 
 if TYPE_CHECKING:
@@ -103,16 +102,16 @@ def _cured() -> Iterator[None]:
 
 def _fail(file: Path, error: BaseException) -> int:
     """Leave the reason where the platform looks for it and in the log; return the exit code."""
-    line, code = explain(error)
-    if not isinstance(error, TrainingError | ArtifactError | OSError | Stopped):
+    told = explain(error)
+    if not told.expected:
         traceback.print_exception(error)
-    print(f"error: {line}", file=sys.stderr)  # noqa: T201 - the platform's log
+    print(f"error: {told.line}", file=sys.stderr)  # noqa: T201 - the platform's log
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(f"{line}\n", encoding="utf-8")
+        file.write_text(f"{told.line}\n", encoding="utf-8")
     except OSError as unwritten:
         print(f"error: {file}: can't be written ({unwritten.strerror})", file=sys.stderr)  # noqa: T201
-    return code
+    return told.code
 
 
 if __name__ == "__main__":

@@ -21,20 +21,18 @@ def stoppable() -> Iterator[Callable[[], None]]:
     """
     told: list[Stopped] = []
 
-    def stop(number: int, _frame: FrameType | None) -> None:
-        if not told:
-            name = signal.Signals(number).name
-            told.append(
-                Stopped(
-                    f"stopped by {name} before a model was finished; "
-                    "allow the job more time (MaxRuntimeInSeconds)"
-                )
-            )
-            raise told[0]
-
     def check() -> None:
         if told:
             raise told[0]
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        told.append(
+            Stopped(
+                f"stopped by {signal.Signals(number).name} before a model was finished; "
+                "allow the job more time (MaxRuntimeInSeconds)"
+            )
+        )
+        check()
 
     for number in _SIGNALS:
         signal.signal(number, stop)

@@ -78,17 +78,18 @@ def test_all_other_columns_are_read_where_no_features_are_named(flats: Job) -> N
 
 def test_files_of_a_channel_are_one_table(tmp_path: Path) -> None:
     made = Job(tmp_path)
-    first, second, third = (samples.table(20, seed) for seed in range(3))
-    made.put("training/b.CSV", samples.text(second, "price", "area"))
-    made.put("training/a.csv", samples.text(first, "area", "price"))
-    made.put("training/more/c.csv", samples.text(third, "area", "price"))
+    tables = {f"{number:02}": samples.table(20, number) for number in range(9)}
+    for name, table in reversed(tables.items()):
+        made.put(f"training/{name}.csv", samples.text(table, "area", "price"))
+    made.put("training/09.CSV", samples.text(samples.table(20, 9), "price", "area"))
+    made.put("training/more/0.csv", samples.text(samples.table(20, 10), "area", "price"))
     for name in (".hidden.csv", ".more/c.csv", "flats-manifest", "readme.txt"):
         made.put(f"training/{name}", "no table")
     made.hyperparameters(target="price")
     read = job.read(tmp_path)
-    cells = [*first["area"], *second["area"], *third["area"]]
+    cells = [cell for seed in range(11) for cell in samples.table(20, seed)["area"]]
     assert read.dataset.X[:, 0].tolist() == [float(cell) for cell in cells]
-    assert read.card.source == "3 CSV files"
+    assert read.card.source == "11 CSV files"
 
 
 def test_channels_that_are_not_read_are_known(flats: Job) -> None:
@@ -139,7 +140,9 @@ def refused(made: Job) -> str:
 )
 def test_a_config_that_is_refused(flats: Job, name: str, content: Any, message: str) -> None:
     flats.config(name, content)
-    assert message.replace("{root}", str(flats.root)) in refused(flats)
+    told = refused(flats)
+    assert message.replace("{root}", str(flats.root)) in told
+    assert name != "hyperparameters" or "channel" not in told
 
 
 def test_a_config_that_is_a_folder(flats: Job) -> None:
