@@ -11,7 +11,7 @@ from model_server.deferral import deferred
 with deferred("pandas"):
     import kserve  # noqa: F401 - a third of its import time is pandas, which no v1 or v2 route uses
 
-from model_server import logs, schema, settings
+from model_server import logs, sagemaker, schema, settings
 from model_server.errors import ModelServerError
 from model_server.predictor import Predictor
 from model_server.repository import Repository, Trust
@@ -48,8 +48,9 @@ def serve(chosen: Settings, workers: Workers) -> None:
         If a model can't be served, a port is taken, or a file that is set can't be used.
     """
     trust = Trust(dict(chosen.expect_digest), pickle=chosen.pickle)
-    repository = Repository(chosen.models, trust, workers, chosen.rows_limit)
-    repository.open(skip_broken=chosen.skip_broken)
+    repository = Repository(sagemaker.folder(chosen), trust, workers, chosen.rows_limit)
+    if not chosen.multi_model:
+        repository.open(skip_broken=chosen.skip_broken)
     scheme = "http" if chosen.ssl_certfile is None else "https"
     Server(chosen, repository).start(
         lambda port: (

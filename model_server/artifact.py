@@ -63,7 +63,9 @@ class Artifact:
 
 
 def find(models: Path) -> list[Path]:
-    """Return the model directories below `models`, sorted by name; those with a dot are not ours.
+    """Return the model directories below `models`, sorted by name, or `models` if it is one itself.
+
+    Those whose names begin with a dot are not ours.
 
     Raises
     ------
@@ -72,6 +74,8 @@ def find(models: Path) -> list[Path]:
     """
     if not models.is_dir():
         raise ArtifactError(models, "", "is not a directory", "set --models to one")
+    if (models / MANIFEST).exists() or (models / JOBLIB).exists():
+        return [models]
     found = sorted(
         path for path in models.iterdir() if path.is_dir() and not path.name.startswith(".")
     )
@@ -100,9 +104,9 @@ def read(directory: Path) -> Artifact:
 
 
 def _read(directory: Path) -> Artifact:
-    text = _read_bytes(directory, MANIFEST)
+    text = read_bytes(directory, MANIFEST)
     digest = hashlib.sha256(text).hexdigest()
-    recorded = _read_bytes(directory, DIGEST)
+    recorded = read_bytes(directory, DIGEST)
     if recorded != _digest_line(digest):
         raise ArtifactError(
             directory, MANIFEST, f"its SHA-256 {digest} is not the one in {DIGEST}", _RETRAIN
@@ -113,7 +117,7 @@ def _read(directory: Path) -> Artifact:
         raise ArtifactError(directory, MANIFEST, f"lists neither {ONNX} nor {JOBLIB}", _RETRAIN)
     model = b""
     for file, expected in manifest.files.items():
-        content = _read_bytes(directory, file)
+        content = read_bytes(directory, file)
         actual = hashlib.sha256(content).hexdigest()
         if actual != expected:
             raise ArtifactError(
@@ -205,7 +209,14 @@ def _digest_line(digest: str) -> bytes:
     return f"{digest}  {MANIFEST}\n".encode()
 
 
-def _read_bytes(directory: Path, file: str) -> bytes:
+def read_bytes(directory: Path, file: str) -> bytes:
+    """Read a file of a model directory.
+
+    Raises
+    ------
+    ArtifactError
+        If it is missing or can't be read.
+    """
     try:
         return (directory / file).read_bytes()
     except FileNotFoundError:

@@ -13,7 +13,7 @@ from model_server.watched import Watched
 
 log = logging.getLogger("model_server")
 
-_OPEN = ("/", "/metrics", "/v2/health/live", "/v2/health/ready")
+_OPEN = ("/", "/metrics", "/ping", "/v2/health/live", "/v2/health/ready")
 
 
 class Tokens:

@@ -7,13 +7,16 @@
     └── RequestError            the request can't be answered; the client sees the message
         ├── BadRequest          400
         ├── Unauthorized        401
+        ├── NotLoaded           404
         ├── NotAcceptable       406
         ├── TooSlow             408
+        ├── AlreadyLoaded       409
         ├── TooLarge            413
         ├── UnsupportedMedia    415
-        ├── HeaderTooLarge        431
+        ├── HeaderTooLarge      431
         ├── Unexpected          500
-        └── Overloaded          503
+        ├── Overloaded          503
+        └── MemoryShort         507
 """
 
 from pathlib import Path
@@ -62,6 +65,12 @@ class Unauthorized(RequestError):
     headers = ((b"www-authenticate", b"Bearer"),)
 
 
+class NotLoaded(RequestError):
+    """The platform has no model of this name loaded."""
+
+    status = 404
+
+
 class NotAcceptable(RequestError):
     """No media type that the client accepts can be written."""
 
@@ -72,6 +81,12 @@ class TooSlow(RequestError):
     """The request did not come in whole in the time that it may take."""
 
     status = 408
+
+
+class AlreadyLoaded(RequestError):
+    """The platform has a model of this name loaded."""
+
+    status = 409
 
 
 class TooLarge(RequestError):
@@ -115,3 +130,9 @@ class Overloaded(RequestError):
         super().__init__(f"too much to do ({reason}); ask again in {retry_after_s} s")
         self.reason = reason
         self.headers = ((b"retry-after", str(retry_after_s).encode()),)
+
+
+class MemoryShort(RequestError):
+    """There is no room for one more model."""
+
+    status = 507

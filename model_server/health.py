@@ -34,6 +34,7 @@ class Health:
         """Look at every model, for ever."""
         while True:
             await asyncio.sleep(interval_s)
+            self.broken.intersection_update(models)
             for model in list(models.values()):
                 if isinstance(model, Predictor):
                     await self._look(model)

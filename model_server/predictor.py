@@ -60,12 +60,19 @@ class Predictor(Model):
         Shared by all models.
     rows_limit : int
         Most rows of one request.
+    name : str, optional
+        The manifest's by default.
     """
 
     def __init__(
-        self, artifact: Artifact, runtime: Runtime, workers: Workers, rows_limit: int
+        self,
+        artifact: Artifact,
+        runtime: Runtime,
+        workers: Workers,
+        rows_limit: int,
+        name: str | None = None,
     ) -> None:
-        super().__init__(artifact.manifest.name, return_response_headers=True)
+        super().__init__(name or artifact.manifest.name, return_response_headers=True)
         self.artifact = artifact
         self.columns = Columns(artifact.manifest.features)
         self._runtime = runtime
@@ -123,6 +130,11 @@ class Predictor(Model):
         """Describe the tensor of a v2 answer."""
         y = _typed(np.array(self.artifact.manifest.golden.predictions))
         return [{"name": OUTPUT, "datatype": _datatype(y), "shape": [-1]}]
+
+    def forget(self) -> None:
+        """Count no more of this model, as it will not come back."""
+        for histogram in _STAGES:
+            histogram.forget(self.name)
 
     def stop(self) -> None:
         """Do nothing: requests in flight are finished before the process ends."""

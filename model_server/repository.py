@@ -1,23 +1,24 @@
 """The models that are served: every directory below one folder, checked before it is loaded."""
 
 import asyncio
+import dataclasses
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from kserve.model_repository import ModelRepository
 
-from model_server import artifact, runtime
+from model_server import artifact, bare, runtime
 from model_server.artifact import Artifact
 from model_server.errors import ArtifactError
 from model_server.predictor import BrokenPredictor, Predictor
+from model_server.runtime import Runtime
 from model_server.workers import Workers
 
 log = logging.getLogger("model_server")
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Trust:
     """Which directories may be loaded.
 
@@ -77,7 +78,7 @@ class Repository(ModelRepository):
         super().__init__(str(folder))
         self._folder = folder
         self._trust = trust
-        self._workers = workers
+        self.workers = workers
         self._rows_limit = rows_limit
         self._directories: dict[str, Path] = {}
 
@@ -97,7 +98,7 @@ class Repository(ModelRepository):
         """
         for directory in artifact.find(self._folder):
             try:
-                model = self._open(directory)
+                model = self.read(directory)
             except ArtifactError as error:
                 if not skip_broken:
                     raise
@@ -128,7 +129,7 @@ class Repository(ModelRepository):
         directory = self._directories.get(name)
         if directory is None:
             return False
-        model = await asyncio.to_thread(self._open, directory)
+        model = await asyncio.to_thread(self.read, directory)
         if model.name != name:
             raise ArtifactError(
                 directory, artifact.MANIFEST, f"holds {model.name!r} now, not {name!r}", "restart"
@@ -136,7 +137,34 @@ class Repository(ModelRepository):
         self.update(model)
         return True
 
-    def _open(self, directory: Path) -> Predictor:
+    def read(self, directory: Path, name: str | None = None) -> Predictor:
+        """Load a model directory, but do not serve it yet.
+
+        Parameters
+        ----------
+        directory : Path
+        name : str, optional
+            That it is to have; by default that of its manifest.
+
+        Raises
+        ------
+        ArtifactError
+        """
+        if bare.found(directory):
+            checked = bare.read(directory)
+            self._trust.check(checked)
+            estimator = runtime.load_estimator(checked)
+            return self._predictor(bare.complete(checked, estimator), estimator, name)
         checked = artifact.read(directory)
         self._trust.check(checked)
-        return Predictor(checked, runtime.load(checked), self._workers, self._rows_limit)
+        return self._predictor(checked, runtime.load(checked), name)
+
+    def forget(self, name: str) -> None:
+        """Serve a model no more; requests in flight are still answered."""
+        model = self.models.pop(name)
+        if isinstance(model, Predictor):
+            model.forget()
+
+    def _predictor(self, checked: Artifact, loaded: Runtime, name: str | None) -> Predictor:
+        kept = dataclasses.replace(checked, model=b"")  # the runtime has made its own of it
+        return Predictor(kept, loaded, self.workers, self._rows_limit, name)

@@ -4,6 +4,7 @@ Only the estimator needs scikit-learn, and only then is it imported.
 """
 
 import io
+import warnings
 from collections.abc import Sequence
 from importlib import metadata
 from typing import Any, Protocol
@@ -107,6 +108,11 @@ class EstimatorRuntime:
         """See `Runtime.predict`."""
         return np.asarray(self._estimator.predict(self._input(X))).reshape(len(X))
 
+    @property
+    def classes(self) -> list[Any]:
+        """What a classifier tells apart, in its own order."""
+        return list(np.asarray(getattr(self._estimator, "classes_", ())).tolist())
+
     def _input(self, X: Matrix) -> Any:
         if not self._by_name:
             return X
@@ -129,7 +135,7 @@ def load(artifact: Artifact) -> Runtime:
         If the file can't be loaded, was made by another version of scikit-learn, or a golden row
         comes out differently.
     """
-    runtime = _onnx(artifact) if artifact.model_file == ONNX else _estimator(artifact)
+    runtime = _onnx(artifact) if artifact.model_file == ONNX else load_estimator(artifact)
     check_golden(artifact, runtime)
     return runtime
 
@@ -182,8 +188,15 @@ def _onnx(artifact: Artifact) -> OnnxRuntime:
         ) from error
 
 
-def _estimator(artifact: Artifact) -> EstimatorRuntime:
-    trained = artifact.manifest.libraries.get("scikit-learn", "none")
+def load_estimator(artifact: Artifact) -> EstimatorRuntime:
+    """Make the runtime of an estimator, whatever its golden rows.
+
+    Raises
+    ------
+    ArtifactError
+        If it can't be unpickled, or was made by another version of scikit-learn.
+    """
+    trained = artifact.manifest.libraries.get("scikit-learn", "")
     try:
         installed = metadata.version("scikit-learn")
     except metadata.PackageNotFoundError:
@@ -191,9 +204,9 @@ def _estimator(artifact: Artifact) -> EstimatorRuntime:
             artifact.directory,
             JOBLIB,
             "needs scikit-learn, which is not installed",
-            f"install scikit-learn {trained}",
+            f"install scikit-learn {trained}".rstrip(),
         ) from None
-    if trained != installed:
+    if trained and trained != installed:
         raise ArtifactError(
             artifact.directory,
             JOBLIB,
@@ -203,7 +216,9 @@ def _estimator(artifact: Artifact) -> EstimatorRuntime:
     import joblib
 
     try:
-        estimator = joblib.load(io.BytesIO(artifact.model))
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", "Trying to unpickle estimator")
+            estimator = joblib.load(io.BytesIO(artifact.model))
     except Exception as error:
         raise ArtifactError(
             artifact.directory,

@@ -27,6 +27,7 @@ from model_server.health import Health
 from model_server.metrics import CONNECTIONS
 from model_server.repository import Repository
 from model_server.rest import BytesDataPlane, Routes
+from model_server.sagemaker import Platform
 from model_server.settings import Settings
 from model_server.tls import Certificate
 
@@ -152,7 +153,13 @@ class Server(kserve.ModelServer):
         routes = Routes("", self.dataplane, self.model_repository_extension, self.http_port)
         routes.create_application(repository=self.settings.repository_api)
         fast = FastPath(kserve.model_server.app, self.registered_models.get_models())
-        admission = Admission(fast, self._places, self.settings.body_limit_bytes)
+        admission = Admission(
+            self._platform().mount(kserve.model_server.app, fast)
+            if self.settings.sagemaker
+            else fast,
+            self._places,
+            self.settings.body_limit_bytes,
+        )
         app = admission if self._tokens is None else Bearer(admission, self._tokens)
         certificate = self._certificate
         context = None if certificate is None else lambda *_: certificate.context
@@ -174,6 +181,9 @@ class Server(kserve.ModelServer):
             ),
             on_started,
         )
+
+    def _platform(self) -> Platform:
+        return Platform(self.settings, self.registered_models, self.health)
 
     def _limits(self) -> Limits:
         limits = Limits(

@@ -1,6 +1,7 @@
 """The settings: one frozen object, from flags and from ``MODEL_SERVER_*`` variables.
 
-This is the only place that reads the environment. A flag wins over its variable.
+This is the only place that reads the environment. A flag wins over its variable, and that over what
+Amazon SageMaker sets where it starts the server with the word ``serve``.
 """
 
 import argparse
@@ -11,7 +12,10 @@ from pathlib import Path
 from typing import Any
 
 PREFIX = "MODEL_SERVER_"
+SERVE = "serve"
 _LEVELS = ("debug", "info", "warning", "error")
+_BATCH_QUEUE_LIMIT_MS = 60_000
+"""A batch job sends no more at a time than it is told to, and waits."""
 
 
 def _setting(
@@ -20,10 +24,14 @@ def _setting(
     default: Any,
     kind: Callable[[str], Any] | None = None,
     choices: Sequence[str] | None = None,
+    sagemaker: str = "",
 ) -> Any:
-    """Declare a setting; one whose default is a tuple may be given many times."""
-    kind = kind or type(default)
-    return field(default=default, metadata={"help": help_text, "kind": kind, "choices": choices})
+    """Declare a setting; one whose default is a tuple may be given many times.
+
+    `sagemaker` is the variable that is read for it after the word ``serve``.
+    """
+    told = {"help": help_text, "kind": kind or type(default), "choices": choices}
+    return field(default=default, metadata={**told, "sagemaker": sagemaker})
 
 
 def _pin(text: str) -> tuple[str, str]:
@@ -41,7 +49,11 @@ class Settings:
     models: Path = _setting(
         "folder whose model directories are served", default=Path("models"), kind=Path
     )
-    http_port: int = _setting("port of the v1 and v2 REST routes; 0 takes a free one", default=8080)
+    http_port: int = _setting(
+        "port of the v1 and v2 REST routes; 0 takes a free one",
+        default=8080,
+        sagemaker="SAGEMAKER_BIND_TO_PORT",
+    )
     grpc: bool = _setting("serve the v2 gRPC routes as well", default=True)
     grpc_port: int = _setting("port of the v2 gRPC routes", default=8081)
 
@@ -82,6 +94,33 @@ class Settings:
         default=100,
     )
 
+    sagemaker: bool = _setting("answer Amazon SageMaker's routes as well", default=False)
+    sagemaker_models: Path = _setting(
+        "folder that is served in place of --models where the platform has put a model there",
+        default=Path("/opt/ml/model"),
+        kind=Path,
+    )
+    invocations: str = _setting(
+        "model that /invocations asks, where there are several", default="", kind=str
+    )
+    default_accept: str = _setting(
+        "media type of an answer to the platform whose Accept does not care",
+        default="application/json",
+        sagemaker="SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT",
+    )
+    multi_model: bool = _setting(
+        "begin with no model, and let the platform load and unload them",
+        default=False,
+        sagemaker="SAGEMAKER_MULTI_MODEL",
+    )
+    multi_model_root: Path = _setting(
+        "folder below which it may load them from", default=Path("/opt/ml/models"), kind=Path
+    )
+    memory_limit_bytes: int = _setting(
+        "memory of the process beyond which no more are loaded; 0: four fifths of what there is",
+        default=0,
+    )
+
     drain_delay_s: int = _setting(
         "how long connections are still accepted after SIGTERM, while clients move on", default=1
     )
@@ -119,19 +158,25 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
         prog="python -m model_server",
         description="Serve every model directory below a folder, each under its name.",
         epilog=f"Each setting is also read from the environment: --http-port from "
-        f"{PREFIX}HTTP_PORT, and so on. A flag wins.",
+        f"{PREFIX}HTTP_PORT, and so on. A flag wins. Amazon SageMaker starts the server with the "
+        f"word `{SERVE}` before all flags: that means --sagemaker --no-grpc and the platform's own "
+        "variables.",
         allow_abbrev=False,
     )
     for setting in fields(Settings):
         _add(parser, setting)
     _check_names(parser, environment)
+    platform = {}
+    if list(arguments[:1]) == [SERVE]:
+        arguments = arguments[1:]
+        platform = _platform(parser, environment)
     variables = {
-        setting.name: _read(parser, setting, text)
+        setting.name: _read(parser, setting, variable, environment[variable])
         for setting in fields(Settings)
-        if (text := environment.get(PREFIX + setting.name.upper())) is not None
+        if (variable := PREFIX + setting.name.upper()) in environment
     }
     flags = vars(parser.parse_args(arguments))
-    settings = Settings(**(variables | flags))
+    settings = Settings(**(platform | variables | flags))
     for name, value in vars(settings).items():
         if type(value) is int and value < 0:
             parser.error(f"--{name.replace('_', '-')} must not be negative: {value}")
@@ -167,9 +212,26 @@ def _check_names(parser: argparse.ArgumentParser, environment: Mapping[str, str]
             parser.error(f"{variable} is not a setting; --help lists them")
 
 
-def _read(parser: argparse.ArgumentParser, setting: Field[Any], text: str) -> Any:
+def _platform(parser: argparse.ArgumentParser, environment: Mapping[str, str]) -> dict[str, Any]:
+    """Return what Amazon SageMaker's ``serve`` and its variables set.
+
+    The names are those of its documentation, and of the local mode of its SDK.
+    """
+    chosen: dict[str, Any] = {"sagemaker": True, "grpc": False}
+    for setting in fields(Settings):
+        variable = setting.metadata["sagemaker"]
+        if variable in environment:
+            chosen[setting.name] = _read(parser, setting, variable, environment[variable])
+    if environment.get("SAGEMAKER_BATCH", "").lower() == "true":
+        chosen["queue_limit_ms"] = _BATCH_QUEUE_LIMIT_MS
+        payload = environment.get("SAGEMAKER_MAX_PAYLOAD_IN_MB", "")
+        if payload.isdecimal() and int(payload):
+            chosen["body_limit_bytes"] = int(payload) * 1024**2
+    return chosen
+
+
+def _read(parser: argparse.ArgumentParser, setting: Field[Any], variable: str, text: str) -> Any:
     """Read a variable as its flag is read; one that may be given many times, parted by commas."""
-    variable = PREFIX + setting.name.upper()
     kind, choices = setting.metadata["kind"], setting.metadata["choices"]
     if kind is bool:
         known = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}

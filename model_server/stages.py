@@ -55,6 +55,11 @@ class StageHistogram(Collector):
         self._histogram.labels(model_name=model_name)
         return self._stages.setdefault(model_name, Stage())
 
+    def forget(self, model_name: str) -> None:
+        """Drop what was counted of a model."""
+        self._histogram.remove(model_name)
+        del self._stages[model_name]
+
     def describe(self) -> Iterator[Metric]:
         """See `prometheus_client.registry.Collector`."""
         yield from self._histogram.describe()

@@ -42,16 +42,19 @@ class ServerProcess:
         models: Path,
         *flags: str,
         log: Path,
+        word: str | None = None,
         environment: dict[str, str] | None = None,
         authority: Path | None = None,
     ) -> None:
         self.http_port, self.grpc_port = free_port(), free_port()
         self.url = f"http{'s' if authority else ''}://127.0.0.1:{self.http_port}"
+        self._ready = "/ping" if word else "/v2/health/ready"
         self._verify = ssl.create_default_context(cafile=authority) if authority else True
         self.log = log
         self._command = [
-            *(sys.executable, "-m", "model_server", "--models", str(models)),
-            *("--http-port", str(self.http_port), "--grpc-port", str(self.grpc_port), *flags),
+            *(sys.executable, "-m", "model_server", *((word,) if word else ())),
+            *("--models", str(models), "--http-port", str(self.http_port)),
+            *("--grpc-port", str(self.grpc_port), *flags),
         ]
         self._environment = {**os.environ, **(environment or {})}
 
@@ -107,16 +110,17 @@ class ServerProcess:
             if self.process.poll() is not None:
                 raise RuntimeError(f"the server exited:\n{self.log.read_text()}")
             try:
-                if httpx.get(f"{self.url}/v2/health/ready", verify=self._verify).status_code == 200:
+                if httpx.get(self.url + self._ready, verify=self._verify).status_code == 200:
                     return
             except httpx.TransportError:
                 time.sleep(0.05)
         raise TimeoutError(f"not ready in {DEADLINE_S} s:\n{self.log.read_text()}")
 
 
-def refuse(models: Path, *flags: str) -> str:
+def refuse(models: Path, *flags: str, word: str | None = None) -> str:
     """Start a server that must refuse to, and return the one line that it says."""
-    command = [sys.executable, "-m", "model_server", "--models", str(models), *flags]
+    start = [sys.executable, "-m", "model_server", *((word,) if word else ())]
+    command = [*start, "--models", str(models), *flags]
     ended = subprocess.run(
         command, cwd=ROOT, capture_output=True, text=True, timeout=DEADLINE_S, check=False
     )

@@ -19,7 +19,7 @@ Rows = list[list[float]]
 def read_json(body: bytes, columns: Columns) -> Rows:
     """Read ``{"instances": [...]}``, or the list alone."""
     payload = json.loads(body.decode())
-    rows = payload.get("instances") if isinstance(payload, dict) else payload
+    rows: Any = payload.get("instances") if isinstance(payload, dict) else payload
     _require(isinstance(rows, list))
     return _numbers([_cells(row, columns) for row in rows], columns)
 
