@@ -7,6 +7,32 @@ ENV PATH=/opt/venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1
 
+FROM base AS bare
+RUN rm -rf /usr/local/bin/pip* /usr/local/lib/python3*/site-packages/pip* \
+           /usr/local/lib/python3*/ensurepip /usr/bin/pip* /usr/lib/python3*/ensurepip \
+           /usr/lib/python3/dist-packages/pip* /usr/share/python-wheels
+
+FROM base AS pages
+COPY requirements/application.txt .
+RUN --mount=type=cache,target=/root/.cache/pip \
+    python -m venv --without-pip /opt/venv && \
+    pip --python /opt/venv install --require-hashes --requirement application.txt
+WORKDIR /app
+COPY application application
+RUN python -m compileall -q application
+
+FROM bare AS application
+LABEL org.opencontainers.image.title="model-server-application" \
+      org.opencontainers.image.description="A web application for people beside a model server" \
+      org.opencontainers.image.licenses="Apache-2.0"
+COPY --from=pages /opt/venv /opt/venv
+COPY --from=pages /app /app
+WORKDIR /app
+EXPOSE 8000
+HEALTHCHECK --interval=10s --timeout=3s --start-period=10s CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen('http://127.0.0.1:%s/healthz/ready' % os.environ.get('APPLICATION_PORT', 8000), timeout=2)"]
+USER 65532:65532
+ENTRYPOINT ["python", "-m", "application"]
+
 FROM base AS packages
 COPY requirements/server.txt .
 RUN --mount=type=cache,target=/root/.cache/pip \
@@ -44,13 +70,10 @@ COPY model_server/__init__.py model_server/artifact.py model_server/columns.py \
 COPY training training
 RUN python -m training --out /models
 
-FROM base AS runtime
+FROM bare AS runtime
 LABEL org.opencontainers.image.title="model-server" \
       org.opencontainers.image.description="Serves scikit-learn models with KServe: JSON and CSV" \
       org.opencontainers.image.licenses="Apache-2.0"
-RUN rm -rf /usr/local/bin/pip* /usr/local/lib/python3*/site-packages/pip* \
-           /usr/local/lib/python3*/ensurepip /usr/bin/pip* /usr/lib/python3*/ensurepip \
-           /usr/lib/python3/dist-packages/pip* /usr/share/python-wheels
 COPY --from=packages /opt/venv /opt/venv
 COPY --from=models /models /models
 COPY --from=sbom /sbom.cdx.json /sbom.cdx.json

@@ -44,8 +44,17 @@ def server(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
 @pytest.fixture(scope="session")
 def server_image() -> str:
     """Build the server's image."""
-    name = "model-server:test"
-    subprocess.run(["docker", "build", "--quiet", "--tag", name, str(ROOT)], check=True)
+    return _build("model-server:test")
+
+
+@pytest.fixture(scope="session")
+def application_image() -> str:
+    """Build the application's image."""
+    return _build("model-server-application:test", "--target", "application")
+
+
+def _build(name: str, *flags: str) -> str:
+    subprocess.run(["docker", "build", "--quiet", "--tag", name, *flags, str(ROOT)], check=True)
     return name
 
 

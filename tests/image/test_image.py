@@ -2,62 +2,13 @@
 
 import json
 import subprocess
-import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import httpx
 import pytest
 
-from tests.server_process import DEADLINE_S, free_port
+from tests.image.container import HARDENED, Container, docker, inspect
 
 pytestmark = pytest.mark.needs("docker")
-
-HARDENED = ("--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--tmpfs=/tmp")
-
-
-def docker(*arguments: str) -> str:
-    ended = subprocess.run(["docker", *arguments], capture_output=True, text=True, check=False)
-    assert ended.returncode == 0, ended.stderr
-    return ended.stdout.strip()
-
-
-def inspect(name: str) -> Any:
-    [described] = json.loads(docker("inspect", name))
-    return described
-
-
-class Container:
-    """A running container, reached on a free port."""
-
-    def __init__(self, image: str, *flags: str) -> None:
-        port = free_port()
-        self.name = docker("run", "--detach", *flags, f"--publish=127.0.0.1:{port}:8080", image)
-        self.client = httpx.Client(base_url=f"http://127.0.0.1:{port}")
-
-    def wait_ready(self) -> None:
-        deadline = time.monotonic() + DEADLINE_S
-        while time.monotonic() < deadline and inspect(self.name)["State"]["Running"]:
-            try:
-                if self.client.get("/v2/health/ready").status_code == 200:
-                    return
-            except httpx.TransportError:
-                time.sleep(0.05)
-        raise TimeoutError(docker("logs", self.name))
-
-    def remove(self) -> None:
-        self.client.close()
-        docker("rm", "--force", self.name)
-
-
-@pytest.fixture
-def containers() -> Iterator[list[Container]]:
-    """Hold the containers that a test starts, and remove them."""
-    started: list[Container] = []
-    yield started
-    for container in started:
-        container.remove()
 
 
 @pytest.mark.parametrize("user", ["65532:65532", "12345:0", "0:0"])
@@ -95,10 +46,7 @@ def test_it_receives_the_signal_itself(server_image: str, containers: list[Conta
 def test_it_tells_its_health(server_image: str, containers: list[Container]) -> None:
     container = Container(server_image, "--health-interval=1s", "--health-start-period=1s")
     containers.append(container)
-    deadline = time.monotonic() + DEADLINE_S
-    while inspect(container.name)["State"]["Health"]["Status"] != "healthy":
-        assert time.monotonic() < deadline, docker("logs", container.name)
-        time.sleep(0.2)
+    container.wait_healthy()
 
 
 def test_other_models_take_the_place_of_those_inside(

@@ -1,0 +1,55 @@
+"""Containers of the images, as hardened as a cluster has them."""
+
+import json
+import subprocess
+import time
+from typing import Any
+
+import httpx
+
+from tests.server_process import DEADLINE_S, free_port
+
+HARDENED = ("--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--tmpfs=/tmp")
+
+
+def docker(*arguments: str) -> str:
+    ended = subprocess.run(["docker", *arguments], capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout.strip()
+
+
+def inspect(name: str) -> Any:
+    [described] = json.loads(docker("inspect", name))
+    return described
+
+
+class Container:
+    """A running container, reached on a free port."""
+
+    def __init__(self, image: str, *flags: str, port: int = 8080) -> None:
+        published = free_port()
+        self.name = docker(
+            "run", "--detach", *flags, f"--publish=127.0.0.1:{published}:{port}", image
+        )
+        self.client = httpx.Client(base_url=f"http://127.0.0.1:{published}")
+
+    def wait_ready(self, path: str = "/v2/health/ready") -> None:
+        deadline = time.monotonic() + DEADLINE_S
+        while time.monotonic() < deadline and inspect(self.name)["State"]["Running"]:
+            try:
+                if self.client.get(path).status_code == 200:
+                    return
+            except httpx.TransportError:
+                time.sleep(0.05)
+        raise TimeoutError(docker("logs", self.name))
+
+    def wait_healthy(self) -> None:
+        """Wait until the image's own check says so."""
+        deadline = time.monotonic() + DEADLINE_S
+        while inspect(self.name)["State"]["Health"]["Status"] != "healthy":
+            assert time.monotonic() < deadline, docker("logs", self.name)
+            time.sleep(0.2)
+
+    def remove(self) -> None:
+        self.client.close()
+        docker("rm", "--force", self.name)
