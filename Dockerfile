@@ -1,5 +1,6 @@
 # The server's image: `docker build .` trains the built-in models in a stage of its own, so that a
-# clean clone is enough. Packages come from the locks in requirements/, each by its hash.
+# clean clone is enough. Packages come from the locks in requirements/, each by its hash. The image
+# can train as well, for Amazon SageMaker: `docker run IMAGE train`.
 ARG PYTHON=3.13-slim-trixie
 
 FROM python:${PYTHON} AS base
@@ -38,12 +39,15 @@ COPY requirements/server.txt .
 RUN --mount=type=cache,target=/root/.cache/pip \
     python -m venv --without-pip /opt/venv && \
     pip --python /opt/venv install --no-compile --require-hashes --requirement server.txt
-# What no server imports, 170 MB: tests, the asynchronous Kubernetes client, image formats, build
-# tools, ONNX Runtime's converters and the C library that its Python module does not link to. Then
-# bytecode, but only of what is imported at a start: the root file system may be read-only.
+# What neither serving nor training imports, 240 MB: tests, the asynchronous Kubernetes client, build
+# tools, the editing of fonts, sample data, ONNX's own backend, ONNX Runtime's converters and the C
+# library that its Python module does not link to. Then bytecode, but only of what is imported at a
+# start: the root file system may be read-only.
 RUN cd /opt/venv/lib/python3*/site-packages && \
     find . -type d \( -name tests -o -name test \) -prune -exec rm -rf {} + && \
-    rm -rf kubernetes/aio PIL pillow* setuptools* _distutils_hack distutils-precedence.pth \
+    find fontTools -mindepth 1 -maxdepth 1 -type d ! -name misc -exec rm -rf {} + && \
+    rm -rf kubernetes/aio setuptools* _distutils_hack distutils-precedence.pth grpc_tools pygments \
+           matplotlib/mpl-data/sample_data onnx/backend \
            onnxruntime/transformers onnxruntime/quantization onnxruntime/tools \
            onnxruntime/capi/libonnxruntime.so* && \
     PYTHONDONTWRITEBYTECODE= python -c "import kserve.model_server, kserve.protocol.grpc.server, \
@@ -59,9 +63,6 @@ RUN --mount=type=cache,target=/root/.cache/pip \
       /opt/venv/bin/python
 
 FROM packages AS models
-COPY requirements/training.txt .
-RUN --mount=type=cache,target=/root/.cache/pip \
-    pip --python /opt/venv install --no-compile --require-hashes --requirement training.txt
 WORKDIR /src
 # Only what training reads, so that other edits of the server do not train again.
 COPY model_server/__init__.py model_server/artifact.py model_server/columns.py \
@@ -73,13 +74,17 @@ RUN python -m training --out /models
 FROM bare AS runtime
 LABEL org.opencontainers.image.title="model-server" \
       org.opencontainers.image.description="Serves scikit-learn models with KServe: JSON and CSV" \
-      org.opencontainers.image.licenses="Apache-2.0"
+      org.opencontainers.image.licenses="Apache-2.0" \
+      com.amazonaws.sagemaker.capabilities.multi-models="true" \
+      com.amazonaws.sagemaker.capabilities.accept-bind-to-port="true"
 COPY --from=packages /opt/venv /opt/venv
 COPY --from=models /models /models
 COPY --from=sbom /sbom.cdx.json /sbom.cdx.json
 WORKDIR /app
 COPY model_server model_server
-ENV MODEL_SERVER_MODELS=/models
+COPY training training
+ENV MODEL_SERVER_MODELS=/models \
+    MODEL_SERVER_INVOCATIONS=rooms
 EXPOSE 8080 8081
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen('http://127.0.0.1:%s/v2/health/ready' % os.environ.get('MODEL_SERVER_HTTP_PORT', 8080), timeout=2)"]
 
@@ -90,5 +95,7 @@ USER 65532:65532
 ENTRYPOINT ["watchfiles", "--filter", "python", "python -m model_server", "/app/model_server"]
 
 FROM runtime AS server
-USER 65532:65532
-ENTRYPOINT ["python", "-m", "model_server"]
+COPY start.sh /usr/local/bin/start
+ARG RUN_AS=65532:65532
+USER ${RUN_AS}
+ENTRYPOINT ["start"]

@@ -15,20 +15,22 @@ help: ## Show what can be made
 
 install: $(VENV)/installed ## Set up .venv from the lock, every package by its hash
 
-$(VENV)/installed: requirements/dev.txt pyproject.toml
+$(VENV)/installed: requirements/dev.txt requirements/sagemaker.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "model-server needs Python 3.11 or newer; set PYTHON=/path/to/python3"; exit 1; }
-	@echo "Setting up $(VENV): about 170 packages, a minute or two the first time"
+	@echo "Setting up $(VENV): about 170 packages, and 66 of the SageMaker SDK beside them; a minute or two the first time"
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/dev.txt
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --editable .
+	@$(BIN)/python -m venv --without-pip $(VENV)/sagemaker
+	@$(BIN)/python -m pip --python $(VENV)/sagemaker install --quiet --disable-pip-version-check --require-hashes --requirement requirements/sagemaker.txt
 	@touch $@
 
 lock: ## Resolve the requirements again, with hashes
 	@$(LOCK) --all-extras --group application --group sbom pyproject.toml --output-file requirements/dev.txt
-	@$(LOCK) --extra training --constraint requirements/dev.txt pyproject.toml --output-file requirements/training.txt
-	@$(LOCK) --extra sklearn --constraint requirements/dev.txt pyproject.toml --output-file requirements/server.txt
+	@$(LOCK) --extra training --constraint requirements/dev.txt pyproject.toml --output-file requirements/server.txt
 	@$(LOCK) --group application --constraint requirements/dev.txt --output-file requirements/application.txt
 	@$(LOCK) --group sbom --constraint requirements/dev.txt --output-file requirements/sbom.txt
+	@$(LOCK) --group sagemaker --output-file requirements/sagemaker.txt
 
 train: models/rooms/manifest.json ## Train the built-in models, where there are none
 
@@ -48,7 +50,7 @@ soak: install ## Put the server through faults, hostile input and overload at fu
 	@$(BIN)/python -m soak --out docs/reliability.md
 
 audit: install ## Look the locked packages up in PyPI's vulnerability data
-	@for lock in server training application; do \
+	@for lock in server application; do \
 	  echo "requirements/$$lock.txt:"; \
 	  $(BIN)/pip-audit --strict --disable-pip --require-hashes --requirement requirements/$$lock.txt || exit 1; \
 	done
@@ -74,10 +76,10 @@ image-values = --set $(1)image.repository=$(firstword $(subst :, ,$(2))) --set $
 image: ## Build the images of the server and of the application
 	@echo "image $(IMAGE): building it"
 	@docker build --quiet --tag $(IMAGE) . >/dev/null
-
-kind-up: install ## Create a kind cluster with KServe, cert-manager and metrics-server
 	@echo "image $(APPLICATION_IMAGE): building it"
 	@docker build --quiet --target application --tag $(APPLICATION_IMAGE) . >/dev/null
+
+kind-up: install ## Create a kind cluster with KServe, cert-manager and metrics-server
 	@$(BIN)/python manifests/cluster.py up
 
 deploy: kind-up image ## Build the images and install the chart in the kind cluster

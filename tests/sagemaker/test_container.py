@@ -1,0 +1,118 @@
+"""The image under Amazon SageMaker's container contract, by ``docker run`` on its folders."""
+
+import json
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from model_server import artifact
+from tests.sagemaker.optml import ROOT_USER, Endpoint, Job, docker
+from tests.sagemaker.router import MOUNTED, Router
+from tests.server_process import ROOT
+
+pytestmark = pytest.mark.needs("docker")
+
+DATA = ROOT / "training" / "data" / "boston_housing.csv"
+JSON, CSV = "application/json", "text/csv"
+
+
+@pytest.fixture(scope="module")
+def job(server_image: str, tmp_path_factory: pytest.TempPathFactory) -> Job:
+    """A job with no hyperparameters on the Boston data in two files, done."""
+    job = Job(tmp_path_factory.mktemp("job") / "ml")
+    header, *rows = DATA.read_text().splitlines(keepends=True)
+    files = {"a.csv": header + "".join(rows[:200]), "b.csv": header + "".join(rows[200:])}
+    job.configure({"training": files, "validation": {"v.csv": header + "".join(rows[:50])}}, {})
+    done = job.run(server_image)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "cross-validated rmse=" in done.stdout
+    assert "validation rmse=" in done.stdout
+    assert not (job.root / "output/failure").exists()
+    return job
+
+
+@pytest.mark.parametrize("user", [ROOT_USER, "65532:65532", "12345:0"])
+def test_what_was_trained_is_served(server_image: str, job: Job, user: str) -> None:
+    read = artifact.read(job.root / "model" / "rooms")
+    golden = read.manifest.golden
+    flags = (f"--volume={job.root}/model:/opt/ml/model:ro", "--network=bridge")
+    with Endpoint(server_image, *flags, user=user) as endpoint:
+        ping = endpoint.client.get("/ping")
+        assert (ping.status_code, ping.content) == (200, b"")
+        rows = [list(row) for row in golden.instances]
+        in_json = endpoint.invoke(json.dumps({"instances": rows}), JSON, JSON)
+        lines = "".join(",".join(map(str, row)) + "\n" for row in rows)
+        in_csv = endpoint.invoke(lines, CSV, CSV)
+        expected = pytest.approx(golden.predictions, rel=1e-4)
+        assert in_json.json()["predictions"] == expected
+        assert [float(line) for line in in_csv.text.splitlines()] == expected
+        assert endpoint.client.get("/v1/models").json() == {"models": ["rooms"]}
+        docker("stop", "--time=30", endpoint.name)
+        assert docker("inspect", "--format={{.State.ExitCode}}", endpoint.name) == "0"
+
+
+def test_with_no_model_given_the_rooms_inside_are_served(server_image: str) -> None:
+    """On the port that the platform names; an average of 6.5 rooms is worth some $20,000."""
+    environment = ("--env=SAGEMAKER_BIND_TO_PORT=9090",)
+    with Endpoint(server_image, *environment, inside=9090) as endpoint:
+        [in_dollars] = endpoint.invoke("RM\n6.5\n", CSV, JSON).json()["predictions"]
+        assert 15_000 < in_dollars < 30_000
+        assert endpoint.invoke('{"instances": [[6.5]]}', JSON, CSV).text == f"{in_dollars}\n"
+
+
+def test_a_training_that_fails_says_why(server_image: str, tmp_path: Path) -> None:
+    job = Job(tmp_path / "ml")
+    job.configure({"training": {"t.csv": "a,b\n1,2\n"}}, {"target": "price"})
+    done = job.run(server_image)
+    assert done.returncode != 0
+    assert "there is no column 'price'" in job.failure
+    assert job.failure.strip() in done.stderr
+    assert list((job.root / "model").iterdir()) == []
+
+
+def test_a_user_who_may_not_write_is_told(server_image: str, tmp_path: Path) -> None:
+    job = Job(tmp_path / "ml")
+    rows = "".join(f"{number},{2 * number}\n" for number in range(40))
+    job.configure({"training": {"t.csv": "a,b\n" + rows}}, {"target": "b", "candidates": "linear"})
+    for place in (job.root, *(path for path in job.root.rglob("*") if path.is_dir())):
+        place.chmod(0o755)
+    done = job.run(server_image, user="12345:0")
+    assert done.returncode != 0
+    assert "can't be written" in done.stderr
+    (job.root / "model").chmod(0o777)
+    (job.root / "output").chmod(0o777)
+    assert job.run(server_image, user="12345:0").returncode == 0
+    assert artifact.read(job.root / "model" / "model").manifest.name == "model"
+
+
+def test_the_image_tells_the_platform_what_it_can(server_image: str) -> None:
+    labels = json.loads(docker("inspect", "--format={{json .Config.Labels}}", server_image))
+    for capability in ("multi-models", "accept-bind-to-port"):
+        assert labels[f"com.amazonaws.sagemaker.capabilities.{capability}"] == "true"
+
+
+def test_many_models_behind_a_router(server_image: str, models: Path, tmp_path: Path) -> None:
+    for name in ("rooms", "boston"):
+        with tarfile.open(tmp_path / f"{name}.tar.gz", "w:gz") as archive:
+            archive.add(models / name, arcname=".")
+    mounted = tmp_path / "mounted"
+    mounted.mkdir()
+    flags = ("--env=SAGEMAKER_MULTI_MODEL=true", f"--volume={mounted}:{MOUNTED}:ro")
+    with Endpoint(server_image, *flags) as endpoint:
+        router = Router(endpoint.address, tmp_path, mounted)
+        for name in ("rooms", "boston", "rooms"):
+            golden = artifact.read(models / name).manifest.golden
+            body = json.dumps({"instances": golden.instances}).encode()
+            status, answer = router.invoke(f"{name}.tar.gz", body, {"content-type": JSON})
+            assert status == 200
+            expected = pytest.approx(golden.predictions, rel=1e-4)
+            assert json.loads(answer)["predictions"] == expected
+        assert len(router.loaded) == 2
+
+
+def test_help_is_the_servers(server_image: str) -> None:
+    for word in ((), ("serve",)):
+        told = docker("run", "--rm", server_image, *word, "--help")
+        assert told.startswith("usage: python -m model_server")
+    assert "--root" in docker("run", "--rm", server_image, "train", "--help")
