@@ -43,8 +43,9 @@ run: train ## Serve the models on port 8080, and their pages on port 8000, until
 test: install ## Pass every test that this machine can run; REQUIRE_ALL=1 makes a skip a failure
 	@$(BIN)/pytest
 
-bench: install ## Measure beside stock KServe and a ceiling, about nine minutes; needs wrk
+bench: train ## Measure beside stock KServe and a ceiling, about nine minutes; needs wrk
 	@$(BIN)/python -m bench --out bench/README.md
+	@$(BIN)/python -m bench.pages --out bench/README.md
 
 soak: install ## Put the server through faults, hostile input and overload at full size, half an hour
 	@$(BIN)/python -m soak --out docs/reliability.md

@@ -8,6 +8,8 @@ import time
 from importlib import metadata
 from pathlib import Path
 
+from bench.errors import BenchError
+
 _LIBRARIES = (
     "kserve",
     "fastapi",
@@ -31,6 +33,20 @@ def facts() -> dict[str, str]:
         "libraries": ", ".join(f"{name} {metadata.version(name)}" for name in _LIBRARIES),
         "wrk": _wrk_version(),
     }
+
+
+def cpus() -> list[int]:
+    """Return the CPUs that this process may use.
+
+    Raises
+    ------
+    BenchError
+        If there is one only.
+    """
+    found = sorted(os.sched_getaffinity(0))
+    if len(found) < 2:
+        raise BenchError("there is one CPU; the servers and the load need one each")
+    return found
 
 
 class Others:

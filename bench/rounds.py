@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from bench import servers
-from bench.errors import BenchError
+from bench import machine, servers
 from bench.models import BOOSTING, CSV, FOREST, JSON, LINEAR, Model
 from bench.servers import CEILING, OURS, STOCK, Running
 from bench.wrk import Load, Request, Wrk
@@ -97,7 +96,7 @@ class Bench:
         self._seconds = seconds
         self._warm_up_seconds = warm_up_seconds
         self._wrk = Wrk(folder)
-        self._cpu, *_, load_cpu = _cpus()
+        self._cpu, *_, load_cpu = machine.cpus()
         os.sched_setaffinity(0, {load_cpu})
 
     def round(self, models: dict[str, Model], tell: Callable[[str], None]) -> Figures:
@@ -141,13 +140,6 @@ class Bench:
         batch = _request(running, model, traffic.batch_rows, JSON)
         with self._wrk.beside(batch, 2 * self._seconds):
             return self._wrk.run(request, traffic.connections, self._seconds)
-
-
-def _cpus() -> list[int]:
-    cpus = sorted(os.sched_getaffinity(0))
-    if len(cpus) < 2:
-        raise BenchError("there is one CPU; the servers and the load need one each")
-    return cpus
 
 
 def _request(running: Running, model: Model, rows: int, media_type: str) -> Request:

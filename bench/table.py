@@ -12,14 +12,13 @@ from bench.servers import CEILING, OURS, STOCK
 
 Row = Sequence[str]
 
-_PLACE = re.compile(r"(<!-- results -->\n).*(<!-- end of results -->)", re.DOTALL)
 
-
-def place(report: str, page: str) -> str:
+def place(report: str, page: str, name: str = "results") -> str:
     """Put a report between the comments of a page that has a place for it; else it is the page."""
-    if not _PLACE.search(page):
+    between = re.compile(rf"(<!-- {name} -->\n).*(<!-- end of {name} -->)", re.DOTALL)
+    if not between.search(page):
         return report
-    return _PLACE.sub(lambda marks: f"{marks[1]}\n{report}\n{marks[2]}", page)
+    return between.sub(lambda marks: f"{marks[1]}\n{report}\n{marks[2]}", page)
 
 
 def report(rounds: Sequence[Figures], seconds: int, others: float) -> str:
@@ -43,9 +42,9 @@ def report(rounds: Sequence[Figures], seconds: int, others: float) -> str:
             f"- rounds: {len(rounds)}, {seconds} s a load; figures and ratios are their medians",
             f"- other processes took about {others:.0%} of the CPUs' time",
             "",
-            *_table(header, _figures(rounds), numbers=slice(3, None)),
+            *aligned(header, _figures(rounds), numbers=slice(3, None)),
             "",
-            *_table(asked, _marks(rounds), numbers=slice(2, 4)),
+            *aligned(asked, _marks(rounds), numbers=slice(2, 4)),
             "",
         ]
     )
@@ -58,7 +57,7 @@ def _figures(rounds: Sequence[Figures]) -> list[Row]:
             stock, ceiling = (key._replace(server=server) for server in (STOCK, CEILING))
             values = [_median(rounds, other) for other in (stock, ceiling, key)]
             ratios = [_median(rounds, key, other) for other in (stock, ceiling)]
-            rows.append((key.model, key.load, key.figure, *map(_shown, values + ratios)))
+            rows.append((key.model, key.load, key.figure, *shown(*values, *ratios)))
     return rows
 
 
@@ -74,19 +73,22 @@ def _marks(rounds: Sequence[Figures]) -> list[Row]:
     rows: list[Row] = []
     for mark in MARKS:
         ratios = mark.ratios(rounds)
-        spread = f"{_shown(min(ratios))} to {_shown(max(ratios))}"
+        spread = " to ".join(shown(min(ratios), max(ratios)))
         holds = "yes" if mark.holds(rounds) else "no"
-        rows.append((mark.name, mark.asked, _shown(statistics.median(ratios)), spread, holds))
+        rows.append((mark.name, mark.asked, *shown(statistics.median(ratios)), spread, holds))
     return rows
 
 
-def _shown(value: float | None) -> str:
-    if value is None:
-        return ""
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+def shown(*values: float | None) -> list[str]:
+    """Write figures with three digits or so; nothing for one that is missing."""
+    return [
+        "" if value is None else f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+        for value in values
+    ]
 
 
-def _table(header: Row, rows: Sequence[Row], numbers: slice) -> list[str]:
+def aligned(header: Row, rows: Sequence[Row], numbers: slice) -> list[str]:
+    """Write a table whose columns `numbers` are aligned to the right."""
     columns = range(len(header))
     right = columns[numbers]
     widths = [max(len(row[column]) for row in (header, *rows)) for column in columns]

@@ -14,7 +14,7 @@ from bench.errors import BenchError
 _TIMEOUT_S = 30
 _SCRIPT = """
 local body = assert(io.open("{body}", "rb"))
-wrk.method = "POST"
+wrk.method = "{method}"
 wrk.body = body:read("*a")
 wrk.headers["Content-Type"] = "{media_type}"
 wrk.headers["Accept"] = "{media_type}"
@@ -31,7 +31,7 @@ end
 
 @dataclass(frozen=True)
 class Request:
-    """A POST, repeated by wrk.
+    """A request, repeated by wrk.
 
     Attributes
     ----------
@@ -39,11 +39,13 @@ class Request:
     body : bytes
     media_type : str
         Of the body, and of the answer asked for.
+    method : str
     """
 
     url: str
     body: bytes
     media_type: str
+    method: str = "POST"
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,9 @@ class Wrk:
     ) -> Iterator[subprocess.Popen[str]]:
         body, script = self._folder / f"{name}.body", self._folder / f"{name}.lua"
         body.write_bytes(request.body)
-        script.write_text(_SCRIPT.format(body=body, media_type=request.media_type))
+        script.write_text(
+            _SCRIPT.format(body=body, media_type=request.media_type, method=request.method)
+        )
         command = [
             *("wrk", "--threads", "1", "--connections", str(connections)),
             *("--duration", f"{seconds}s", "--timeout", f"{_TIMEOUT_S}s"),

@@ -132,3 +132,18 @@ def test_failed_requests_stop_it(refusing_url: str, tmp_path: Path) -> None:
     request = Request(refusing_url, b"{}", JSON)
     with pytest.raises(BenchError, match=r"^\d+ of \d+ requests failed$"):
         Wrk(tmp_path).run(request, connections=1, seconds=1)
+
+
+@pytest.mark.needs("wrk")
+def test_the_pages_are_measured(models: Path, tmp_path: Path) -> None:
+    out = tmp_path / "page.md"
+    out.write_text("<!-- pages -->\n<!-- end of pages -->\n")
+    command = [sys.executable, "-m", "bench.pages", "--models", str(models), "--seconds", "1"]
+    subprocess.run([*command, "--out", str(out)], cwd=ROOT, check=True)
+    rows = cells(out.read_text())
+    assert [row[0] for row in rows if row[0].startswith("/")] == [
+        "/",
+        "/models/rooms/answer?RM=6.5",
+        "/models/rooms/answer?RM=6.5",
+    ]
+    assert all(float(row[2].replace(",", "")) > 0 for row in rows if row[0].startswith("/"))
