@@ -6,6 +6,7 @@ then answered here; predictions are handed on to two containers that serve.
 ``local``: the SDK's local mode, which runs containers by itself.
 """
 
+import importlib
 import io
 import json
 import os
@@ -50,9 +51,7 @@ def answer(asked: dict[str, Any]) -> None:
     """Answer the calls of every client of boto3's default session."""
     import boto3
 
-    sys.path.insert(0, asked["root"])
-    from tests.sagemaker.router import Router
-
+    Router = importlib.import_module("router").Router
     router = Router(asked["many"], Path(asked["archives"]), Path(asked["mounted"]))
 
     def called(model: Any, params: dict[str, Any], **_: Any) -> tuple[Any, dict[str, Any]]:

@@ -45,7 +45,7 @@ def run(folder: Path, **asked: Any) -> dict[str, Any]:
     }
     ended = subprocess.run(
         [str(SDK), str(ROOT / "tests/sagemaker/snippets.py")],
-        input=json.dumps({"page": str(PAGE), "root": str(ROOT), "folder": str(folder), **asked}),
+        input=json.dumps({"page": str(PAGE), "folder": str(folder), **asked}),
         cwd=folder,
         env=environment,
         capture_output=True,
