@@ -43,10 +43,10 @@ class Kubernetes:
     def namespaces(self) -> set[str]:
         return {namespace.metadata.name for namespace in self.core.list_namespace().items}
 
-    def pods(self, namespace: str) -> list[client.V1Pod]:
-        """Return the server's pods that are ready and not on their way out."""
+    def pods(self, namespace: str, component: str = "server") -> list[client.V1Pod]:
+        """Return the pods of a component that are ready and not on their way out."""
         listed = self.core.list_namespaced_pod(
-            namespace, label_selector="app.kubernetes.io/component=server"
+            namespace, label_selector=f"app.kubernetes.io/component={component}"
         )
         return [pod for pod in listed.items if not pod.metadata.deletion_timestamp and ready(pod)]
 
@@ -109,6 +109,13 @@ def image(cluster: Cluster, server_image: str) -> str:
     """Load the server's image into the cluster."""
     cluster.load([server_image])
     return server_image
+
+
+@pytest.fixture(scope="session")
+def application_image(cluster: Cluster, application_image: str) -> str:
+    """Load the application's image into the cluster."""
+    cluster.load([application_image])
+    return application_image
 
 
 @pytest.fixture(scope="session")

@@ -1,13 +1,16 @@
 """A release through its life, in this order: installed, asked, scaled, upgraded, removed."""
 
+import json
 import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
+from kubernetes import client
 
 from tests.kind.access import Load, PortForward, expose, wait
 from tests.kind.conftest import Kubernetes
@@ -18,14 +21,17 @@ pytestmark = pytest.mark.needs("docker", "kind", "kubectl", "helm")
 CHART = str(ROOT / "charts/model-server")
 NAME = "model-server"
 SERVICE = f"{NAME}-predictor"
+APPLICATION = f"{NAME}-application"
+PAGE = {"accept": "text/html"}
 
 
 class Release:
     """The chart, installed in a namespace of its own."""
 
-    def __init__(self, kubernetes: Kubernetes, namespace: str) -> None:
+    def __init__(self, kubernetes: Kubernetes, namespace: str, application_image: str) -> None:
         self.kubernetes = kubernetes
         self.namespace = kubernetes.namespace(namespace)
+        self._application_image = application_image
 
     def helm(self, command: str, *arguments: str) -> str:
         return self.kubernetes.cluster.helm(
@@ -34,29 +40,36 @@ class Release:
 
     def apply(self, image: str, **values: object) -> None:
         """Install or upgrade with an image and values, and wait until that is what runs."""
-        repository, tag = image.split(":")
-        values |= {"image.repository": repository, "image.tag": tag}
+        for of, name in (("", image), ("application.", self._application_image)):
+            repository, tag = name.split(":")
+            values |= {f"{of}image.repository": repository, f"{of}image.tag": tag}
         flags = [f"--set={key}={value}" for key, value in values.items()]
         self.helm("upgrade --install", CHART, *flags)
         wait("rolled out", lambda: self.runs(image))
 
     def runs(self, image: str) -> bool:
-        """Tell whether all pods run this image and are ready."""
+        """Tell whether all pods run this image, or the application's, and are ready."""
         deployments = self.kubernetes.apps.list_namespaced_deployment(self.namespace).items
-        if not deployments:
-            return False
-        [deployment] = deployments
-        wanted, status = deployment.spec.replicas, deployment.status
-        return bool(
-            deployment.spec.template.spec.containers[0].image == image
-            and status.observed_generation == deployment.metadata.generation
-            and wanted == status.replicas == status.updated_replicas == status.available_replicas
-        )
+        images = {each.spec.template.spec.containers[0].image for each in deployments}
+        return images == {image, self._application_image} and all(map(settled, deployments))
+
+    def page(self, address: str) -> httpx.Response:
+        """Ask the application as a browser does."""
+        with PortForward(self.kubernetes.cluster, self.namespace, APPLICATION) as http:
+            return http.get(address, headers=PAGE)
+
+
+def settled(deployment: client.V1Deployment) -> bool:
+    wanted, status = deployment.spec.replicas, deployment.status
+    return bool(
+        status.observed_generation == deployment.metadata.generation
+        and wanted == status.replicas == status.updated_replicas == status.available_replicas
+    )
 
 
 @pytest.fixture(scope="module")
-def release(kubernetes: Kubernetes, image: str) -> Iterator[Release]:
-    release = Release(kubernetes, "release")
+def release(kubernetes: Kubernetes, image: str, application_image: str) -> Iterator[Release]:
+    release = Release(kubernetes, "release", application_image)
     try:
         release.apply(image)
         wait("ready", lambda: kubernetes.ready_service(release.namespace, NAME))
@@ -105,6 +118,38 @@ def test_bad_input_is_told(release: Release) -> None:
 
 def test_helm_test_passes(release: Release) -> None:
     assert "Phase:          Succeeded" in release.helm("test")
+
+
+def test_the_page_tells_the_number_of_the_endpoint(release: Release) -> None:
+    with PortForward(release.kubernetes.cluster, release.namespace, SERVICE) as http:
+        asked = http.post("/v1/models/rooms:predict", json={"instances": [[6.5]]})
+    [value] = asked.json()["predictions"]
+
+    page = release.page("/?RM=6.5")
+
+    assert page.status_code == 200
+    assert f'<data value="{value}">' in page.text
+
+
+def test_the_application_is_ready_without_the_server(release: Release, image: str) -> None:
+    kubernetes, namespace = release.kubernetes, release.namespace
+    scale = ("--namespace", namespace, "scale", f"deployment/{SERVICE}")
+    [before] = kubernetes.pods(namespace, "application")
+    kubernetes.cluster.kubectl(*scale, "--replicas=0")
+    try:
+        kubernetes.core.delete_namespaced_pod(before.metadata.name, namespace)
+        wait(
+            "one new pod of the application alone",
+            lambda: len(names(release)) == 1 and before.metadata.name not in names(release),
+        )
+        wait("it is ready", lambda: len(kubernetes.pods(namespace, "application")) == 1)
+        page = release.page("/?RM=6.5")
+        assert len(names(release)) == 1, "the server was away all the time"
+    finally:
+        kubernetes.cluster.kubectl(*scale, "--replicas=1")
+        wait("the server is back", lambda: release.runs(image))
+    assert page.status_code == 503
+    assert "The model server can&#39;t be reached just now." in page.text
 
 
 @pytest.mark.needs("wrk")
@@ -187,34 +232,43 @@ def test_uninstall_leaves_nothing(release: Release) -> None:
     wait("nothing left", lambda: not left())
 
 
-def test_without_kserve(kubernetes: Kubernetes, image: str, manifest_of: dict[str, Any]) -> None:
-    release = Release(kubernetes, "plain")
+def test_without_kserve(
+    kubernetes: Kubernetes, image: str, application_image: str, manifest_of: dict[str, Any]
+) -> None:
+    release = Release(kubernetes, "plain", application_image)
     try:
         release.apply(image, mode="deployment", replicas=1)
         golden = manifest_of["rooms"]["golden"]
         with PortForward(kubernetes.cluster, release.namespace, NAME) as http:
             answer = http.post("/v1/models/rooms:predict", json={"instances": golden["instances"]})
         assert answer.json()["predictions"] == pytest.approx(golden["predictions"], rel=1e-4)
+        assert '<data value="' in release.page("/?RM=6.5").text
         assert "Phase:          Succeeded" in release.helm("test")
         release.helm("uninstall", "--wait")
     finally:
         kubernetes.delete_namespace(release.namespace)
 
 
-def test_kustomize(kubernetes: Kubernetes, image: str, tmp_path: Path) -> None:
-    repository, tag = image.split(":")
+def test_kustomize(
+    kubernetes: Kubernetes, image: str, application_image: str, tmp_path: Path
+) -> None:
     shutil.copytree(ROOT / "manifests", tmp_path / "manifests")
+    tags = {NAME: image.split(":")[1], APPLICATION: application_image.split(":")[1]}
+    images = [{"name": name, "newTag": tag} for name, tag in tags.items()]
     (tmp_path / "kustomization.yaml").write_text(
-        "resources: [manifests]\n"
-        f"images: [{{name: model-server, newName: {repository}, newTag: {tag}}}]\n"
+        json.dumps({"resources": ["manifests"], "images": images})
     )
     cluster = kubernetes.cluster
     try:
         cluster.kubectl("apply", "--kustomize", str(tmp_path))
         wait("ready", lambda: kubernetes.ready_service("model-server", NAME))
+        wait("a page", lambda: len(kubernetes.pods("model-server", "application")) == 1)
         with PortForward(cluster, "model-server", SERVICE) as http:
             answer = http.post("/v1/models/rooms:predict", json={"instances": [[6.5]]})
+        with PortForward(cluster, "model-server", APPLICATION) as http:
+            page = http.get("/?RM=6.5", headers=PAGE)
         assert answer.status_code == 200
+        assert f'<data value="{answer.json()["predictions"][0]}">' in page.text
     finally:
         cluster.kubectl("delete", "--kustomize", str(tmp_path), "--ignore-not-found", "--wait")
 

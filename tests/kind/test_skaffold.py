@@ -17,8 +17,8 @@ pytestmark = pytest.mark.needs("docker", "kind", "kubectl", "helm", "skaffold")
 
 NAMESPACE = "model-server"
 PARTS = [
-    *("model_server", "training", "requirements", "charts"),
-    *("Dockerfile", ".dockerignore", "skaffold.yaml"),
+    *("model_server", "application", "training", "requirements", "charts"),
+    *("Dockerfile", ".dockerignore", "skaffold.yaml", "start.sh"),
 ]
 
 
@@ -79,7 +79,7 @@ def test_diagnose_is_clean(tmp_path: Path, kubernetes: Kubernetes) -> None:
     output = Skaffold(kubernetes, tmp_path / "project").run("diagnose")
     assert "level=" not in output, "skaffold logs warnings and errors with their level"
     assert "failed" not in output
-    assert "Number of artifacts: 1" in output
+    assert "Number of artifacts: 2" in output
 
 
 @pytest.mark.parametrize(
@@ -90,29 +90,39 @@ def test_run_deploys_what_answers(
 ) -> None:
     skaffold.run("run", "--profile", profile)
     wait("ready", lambda: len(kubernetes.pods(NAMESPACE)) == 1)
+    wait("a page", lambda: len(kubernetes.pods(NAMESPACE, "application")) == 1)
     with PortForward(kubernetes.cluster, NAMESPACE, service) as http:
         answer = http.post("/v1/models/rooms:predict", json={"instances": [[6.5]]})
+    with PortForward(kubernetes.cluster, NAMESPACE, "model-server-application") as http:
+        page = http.get("/?RM=6.5", headers={"accept": "text/html"})
     assert answer.status_code == 200
+    assert f'<data value="{answer.json()["predictions"][0]}">' in page.text
 
 
-def test_dev_brings_an_edit_into_the_running_pod(
+def test_dev_brings_edits_into_the_cluster(
     kubernetes: Kubernetes, skaffold: Skaffold, tmp_path: Path
 ) -> None:
-    port = free_port()
+    port, application_port = free_port(), free_port()
     settings = yaml.safe_load((skaffold.folder / "skaffold.yaml").read_text())
-    settings["portForward"][0]["localPort"] = port
+    for forwarded, local in zip(settings["portForward"], (port, application_port), strict=True):
+        forwarded["localPort"] = local
     (skaffold.folder / "skaffold.yaml").write_text(yaml.safe_dump(settings, sort_keys=False))
     log = tmp_path / "log"
     development = skaffold.start(log)
     try:
         wait("watching", lambda: "Watching for changes" in log.read_text(), 300)
         [pod] = kubernetes.pods(NAMESPACE)
+        page = f"http://127.0.0.1:{application_port}/"
+        assert "Home value" in text_of(page)
         schema = skaffold.folder / "model_server/schema.py"
         before = schema.read_text()
         assert '"title": column.name' in before
         schema.write_text(before.replace('"title": column.name', '"title": "EDITED"'))
         url = f"http://127.0.0.1:{port}/v1/models/rooms/schema"
         wait("the edit is served", lambda: "EDITED" in text_of(url), 60)
+        template = skaffold.folder / "application/templates/base.html"
+        template.write_text(template.read_text().replace("Home value", "EDITED"))
+        wait("the edited page is served", lambda: "EDITED" in text_of(page), 120)
         assert [one.metadata.name for one in kubernetes.pods(NAMESPACE)] == [pod.metadata.name]
     finally:
         development.terminate()
