@@ -26,12 +26,15 @@ def inspect(name: str) -> Any:
 class Container:
     """A running container, reached on a free port."""
 
-    def __init__(self, image: str, *flags: str, port: int = 8080) -> None:
+    def __init__(
+        self, image: str, *flags: str, port: int = 8080, words: tuple[str, ...] = ()
+    ) -> None:
         published = free_port()
+        self.url = f"http://127.0.0.1:{published}"
         self.name = docker(
-            "run", "--detach", *flags, f"--publish=127.0.0.1:{published}:{port}", image
+            "run", "--detach", *flags, f"--publish=127.0.0.1:{published}:{port}", image, *words
         )
-        self.client = httpx.Client(base_url=f"http://127.0.0.1:{published}")
+        self.client = httpx.Client(base_url=self.url, timeout=30)
 
     def wait_ready(self, path: str = "/v2/health/ready") -> None:
         deadline = time.monotonic() + DEADLINE_S

@@ -2,23 +2,16 @@
 
 import json
 import subprocess
-import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import httpx
 
-from tests.server_process import DEADLINE_S, free_port
+from tests.image.container import Container
 
 ROOT_USER = "0:0"
-
-
-def docker(*arguments: str) -> str:
-    ended = subprocess.run(["docker", *arguments], capture_output=True, text=True, check=False)
-    assert ended.returncode == 0, ended.stderr
-    return ended.stdout.strip()
 
 
 class Job:
@@ -69,51 +62,20 @@ class Job:
         return (self.root / "output/failure").read_text()
 
 
-class Endpoint:
-    """A container that serves, reached on a free port."""
+@contextmanager
+def endpoint(
+    image: str, *flags: str, port: int = 8080, user: str = ROOT_USER
+) -> Iterator[Container]:
+    """Serve as the platform does, and wait for the ping."""
+    hardened = ("--read-only", "--tmpfs=/tmp", f"--user={user}")
+    container = Container(image, *hardened, *flags, port=port, words=("serve",))
+    try:
+        container.wait_ready("/ping")
+        yield container
+    finally:
+        container.remove()
 
-    def __init__(self, image: str, *flags: str, inside: int = 8080, user: str = ROOT_USER) -> None:
-        port = free_port()
-        self.address = f"http://127.0.0.1:{port}"
-        self._command = (
-            *("run", "--detach", "--read-only", "--tmpfs=/tmp", f"--user={user}"),
-            *(f"--publish=127.0.0.1:{port}:{inside}", *flags, image, "serve"),
-        )
 
-    def __enter__(self) -> Self:
-        self.name = docker(*self._command)
-        self.client = httpx.Client(base_url=self.address, timeout=30)
-        try:
-            self._wait()
-        except BaseException:
-            self.__exit__(None, None, None)
-            raise
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.client.close()
-        docker("rm", "--force", self.name)
-
-    def invoke(self, body: str, content_type: str, accept: str) -> httpx.Response:
-        headers = {"content-type": content_type, "accept": accept}
-        return self.client.post("/invocations", content=body, headers=headers)
-
-    def _wait(self) -> None:
-        deadline = time.monotonic() + DEADLINE_S
-        while time.monotonic() < deadline:
-            try:
-                if self.client.get("/ping").status_code == 200:
-                    return
-            except httpx.TransportError:
-                if docker("inspect", "--format={{.State.Running}}", self.name) == "false":
-                    break
-            time.sleep(0.05)
-        logs = subprocess.run(
-            ["docker", "logs", self.name], capture_output=True, text=True, check=False
-        )
-        raise TimeoutError(f"no ping: {logs.stdout}{logs.stderr}")
+def invoke(container: Container, body: str, content_type: str, accept: str) -> httpx.Response:
+    headers = {"content-type": content_type, "accept": accept}
+    return container.client.post("/invocations", content=body, headers=headers)

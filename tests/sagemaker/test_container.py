@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from model_server import artifact
-from tests.sagemaker.optml import ROOT_USER, Endpoint, Job, docker
+from tests.image.container import docker
+from tests.sagemaker.optml import ROOT_USER, Job, endpoint, invoke
 from tests.sagemaker.router import MOUNTED, Router
 from tests.server_process import ROOT
 
@@ -37,28 +38,28 @@ def test_what_was_trained_is_served(server_image: str, job: Job, user: str) -> N
     read = artifact.read(job.root / "model" / "rooms")
     golden = read.manifest.golden
     flags = (f"--volume={job.root}/model:/opt/ml/model:ro", "--network=bridge")
-    with Endpoint(server_image, *flags, user=user) as endpoint:
-        ping = endpoint.client.get("/ping")
+    with endpoint(server_image, *flags, user=user) as serving:
+        ping = serving.client.get("/ping")
         assert (ping.status_code, ping.content) == (200, b"")
         rows = [list(row) for row in golden.instances]
-        in_json = endpoint.invoke(json.dumps({"instances": rows}), JSON, JSON)
+        in_json = invoke(serving, json.dumps({"instances": rows}), JSON, JSON)
         lines = "".join(",".join(map(str, row)) + "\n" for row in rows)
-        in_csv = endpoint.invoke(lines, CSV, CSV)
+        in_csv = invoke(serving, lines, CSV, CSV)
         expected = pytest.approx(golden.predictions, rel=1e-4)
         assert in_json.json()["predictions"] == expected
         assert [float(line) for line in in_csv.text.splitlines()] == expected
-        assert endpoint.client.get("/v1/models").json() == {"models": ["rooms"]}
-        docker("stop", "--time=30", endpoint.name)
-        assert docker("inspect", "--format={{.State.ExitCode}}", endpoint.name) == "0"
+        assert serving.client.get("/v1/models").json() == {"models": ["rooms"]}
+        docker("stop", "--time=30", serving.name)
+        assert docker("inspect", "--format={{.State.ExitCode}}", serving.name) == "0"
 
 
 def test_with_no_model_given_the_rooms_inside_are_served(server_image: str) -> None:
     """On the port that the platform names; an average of 6.5 rooms is worth some $20,000."""
     environment = ("--env=SAGEMAKER_BIND_TO_PORT=9090",)
-    with Endpoint(server_image, *environment, inside=9090) as endpoint:
-        [in_dollars] = endpoint.invoke("RM\n6.5\n", CSV, JSON).json()["predictions"]
+    with endpoint(server_image, *environment, port=9090) as serving:
+        [in_dollars] = invoke(serving, "RM\n6.5\n", CSV, JSON).json()["predictions"]
         assert 15_000 < in_dollars < 30_000
-        assert endpoint.invoke('{"instances": [[6.5]]}', JSON, CSV).text == f"{in_dollars}\n"
+        assert invoke(serving, '{"instances": [[6.5]]}', JSON, CSV).text == f"{in_dollars}\n"
 
 
 def test_a_training_that_fails_says_why(server_image: str, tmp_path: Path) -> None:
@@ -99,8 +100,8 @@ def test_many_models_behind_a_router(server_image: str, models: Path, tmp_path: 
     mounted = tmp_path / "mounted"
     mounted.mkdir()
     flags = ("--env=SAGEMAKER_MULTI_MODEL=true", f"--volume={mounted}:{MOUNTED}:ro")
-    with Endpoint(server_image, *flags) as endpoint:
-        router = Router(endpoint.address, tmp_path, mounted)
+    with endpoint(server_image, *flags) as serving:
+        router = Router(serving.url, tmp_path, mounted)
         for name in ("rooms", "boston", "rooms"):
             golden = artifact.read(models / name).manifest.golden
             body = json.dumps({"instances": golden.instances}).encode()

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.sagemaker.optml import Endpoint
+from tests.sagemaker.optml import endpoint
 from tests.sagemaker.router import MOUNTED
 from tests.server_process import ROOT, free_port
 
@@ -80,12 +80,12 @@ def test_every_call_of_the_page(server_image: str, models: Path, tmp_path: Path)
     mounted = tmp_path / "mounted"
     mounted.mkdir()
     many = ("--env=SAGEMAKER_MULTI_MODEL=true", f"--volume={mounted}:{MOUNTED}:ro")
-    with Endpoint(server_image) as one, Endpoint(server_image, *many) as hosting:
+    with endpoint(server_image) as one, endpoint(server_image, *many) as hosting:
         told = run(
             tmp_path,
             kind="calls",
-            one=one.address,
-            many=hosting.address,
+            one=one.url,
+            many=hosting.url,
             archives=str(tmp_path),
             mounted=str(mounted),
         )
