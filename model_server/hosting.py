@@ -70,10 +70,14 @@ class Hosting:
             self._memory.check(_size_bytes(directory))
             try:
                 model = await asyncio.to_thread(self._repository.read, directory, asked.model_name)
-                self._memory.check()
             except ArtifactError as error:
                 raise BadRequest(str(error)) from error
+            except MemoryError:
+                raise MemoryShort("there is no memory for the model") from None
+            try:
+                self._memory.check()
             except MemoryShort:
+                model.forget()
                 del model
                 self._memory.release()
                 raise

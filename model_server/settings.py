@@ -225,8 +225,12 @@ def _platform(parser: argparse.ArgumentParser, environment: Mapping[str, str]) -
     if environment.get("SAGEMAKER_BATCH", "").lower() == "true":
         chosen["queue_limit_ms"] = _BATCH_QUEUE_LIMIT_MS
         payload = environment.get("SAGEMAKER_MAX_PAYLOAD_IN_MB", "")
+        at_a_time = environment.get("SAGEMAKER_MAX_CONCURRENT_TRANSFORMS", "")
         if payload.isdecimal() and int(payload):
-            chosen["body_limit_bytes"] = int(payload) * 1024**2
+            limit_bytes = int(payload) * 1024**2
+            together_bytes = limit_bytes * (int(at_a_time) if at_a_time.isdecimal() else 1)
+            chosen["body_limit_bytes"] = limit_bytes
+            chosen["bytes_limit"] = max(Settings.bytes_limit, together_bytes)
     return chosen
 
 

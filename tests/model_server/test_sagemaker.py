@@ -179,14 +179,16 @@ def test_the_platforms_variables() -> None:
         "SAGEMAKER_BIND_TO_PORT": "9000",
         "SAGEMAKER_MULTI_MODEL": "true",
         "SAGEMAKER_BATCH": "true",
-        "SAGEMAKER_MAX_PAYLOAD_IN_MB": "20",
+        "SAGEMAKER_MAX_PAYLOAD_IN_MB": "100",
+        "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS": "2",
     }
     plain = settings.parse([], environment)
     assert (plain.sagemaker, plain.http_port, plain.multi_model) == (False, 8080, False)
     chosen = settings.parse(["serve"], environment)
     assert (chosen.sagemaker, chosen.grpc) == (True, False)
     assert (chosen.http_port, chosen.multi_model) == (9000, True)
-    assert chosen.body_limit_bytes == 20 * 1024**2
+    assert chosen.body_limit_bytes == 100 * 1024**2
+    assert chosen.bytes_limit == 200 * 1024**2
     assert chosen.queue_limit_ms > plain.queue_limit_ms
     flagged = settings.parse(["serve", "--http-port", "1"], environment)
     assert flagged.http_port == 1
