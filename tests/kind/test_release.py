@@ -137,12 +137,10 @@ def test_the_application_is_ready_without_the_server(release: Release, image: st
     [before] = kubernetes.pods(namespace, "application")
     kubernetes.cluster.kubectl(*scale, "--replicas=0")
     try:
+        wait("the server is gone", lambda: names(release) == {before.metadata.name})
         kubernetes.core.delete_namespaced_pod(before.metadata.name, namespace)
-        wait(
-            "one new pod of the application alone",
-            lambda: len(names(release)) == 1 and before.metadata.name not in names(release),
-        )
-        wait("it is ready", lambda: len(kubernetes.pods(namespace, "application")) == 1)
+        wait("the old pod is gone", lambda: before.metadata.name not in names(release))
+        wait("the new one is ready", lambda: len(kubernetes.pods(namespace, "application")) == 1)
         page = release.page("/?RM=6.5")
         assert len(names(release)) == 1, "the server was away all the time"
     finally:
