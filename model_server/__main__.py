@@ -17,7 +17,7 @@ from model_server.predictor import Predictor
 from model_server.repository import Repository, Trust
 from model_server.server import Server
 from model_server.settings import Settings
-from model_server.workers import Workers
+from model_server.workers import Pools
 
 log = logging.getLogger("model_server")
 
@@ -26,20 +26,20 @@ def main() -> int:
     """Serve until a signal; return the exit status."""
     chosen = settings.parse(sys.argv[1:], os.environ)
     logging.config.dictConfig(logs.config(chosen.log_level, access=chosen.access_log))
-    workers = Workers(chosen.queue_limit_ms / 1000)
+    pools = Pools(chosen.queue_limit_ms / 1000)
     try:
-        serve(chosen, workers)
+        serve(chosen, pools)
     except ModelServerError as error:
         log.critical(str(error))
         return 1
-    if workers.busy:
+    if pools.busy:
         log.warning("a prediction took longer than a stop may take; it is given up")
         logging.shutdown()
         os._exit(0)  # the interpreter would wait for its thread
     return 0
 
 
-def serve(chosen: Settings, workers: Workers) -> None:
+def serve(chosen: Settings, pools: Pools) -> None:
     """Load every model directory and serve them.
 
     Raises
@@ -48,7 +48,7 @@ def serve(chosen: Settings, workers: Workers) -> None:
         If a model can't be served, a port is taken, or a file that is set can't be used.
     """
     trust = Trust(dict(chosen.expect_digest), pickle=chosen.pickle)
-    repository = Repository(sagemaker.folder(chosen), trust, workers, chosen.rows_limit)
+    repository = Repository(sagemaker.folder(chosen), trust, pools, chosen.rows_limit)
     if not chosen.multi_model:
         repository.open(skip_broken=chosen.skip_broken)
     scheme = "http" if chosen.ssl_certfile is None else "https"
@@ -59,7 +59,7 @@ def serve(chosen: Settings, workers: Workers) -> None:
             else None
         ),
     )
-    workers.close()
+    pools.close()
 
 
 def _print_example(repository: Repository, address: str) -> None:

@@ -57,7 +57,7 @@ class Predictor(Model):
     runtime : Runtime
         Loaded from it.
     workers : Workers
-        Shared by all models.
+        Shared by all models of its kind.
     rows_limit : int
         Most rows of one request.
     name : str, optional

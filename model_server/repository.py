@@ -12,8 +12,8 @@ from model_server import artifact, bare, runtime
 from model_server.artifact import Artifact
 from model_server.errors import ArtifactError
 from model_server.predictor import BrokenPredictor, Predictor
-from model_server.runtime import Runtime
-from model_server.workers import Workers
+from model_server.runtime import OnnxRuntime, Runtime
+from model_server.workers import Pools
 
 log = logging.getLogger("model_server")
 
@@ -69,16 +69,16 @@ class Repository(ModelRepository):
     ----------
     folder : Path
     trust : Trust
-    workers : Workers
+    pools : Pools
     rows_limit : int
         Most rows of one request.
     """
 
-    def __init__(self, folder: Path, trust: Trust, workers: Workers, rows_limit: int) -> None:
+    def __init__(self, folder: Path, trust: Trust, pools: Pools, rows_limit: int) -> None:
         super().__init__(str(folder))
         self._folder = folder
         self._trust = trust
-        self.workers = workers
+        self.pools = pools
         self._rows_limit = rows_limit
         self._directories: dict[str, Path] = {}
 
@@ -167,4 +167,6 @@ class Repository(ModelRepository):
 
     def _predictor(self, checked: Artifact, loaded: Runtime, name: str | None) -> Predictor:
         kept = dataclasses.replace(checked, model=b"")  # the runtime has made its own of it
-        return Predictor(kept, loaded, self.workers, self._rows_limit, name)
+        graph = isinstance(loaded, OnnxRuntime)
+        workers = self.pools.graphs if graph else self.pools.estimators
+        return Predictor(kept, loaded, workers, self._rows_limit, name)

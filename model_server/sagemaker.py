@@ -111,7 +111,7 @@ class Platform:
     async def execution_parameters(self) -> dict[str, Any]:
         """Tell how a batch transform is best sent."""
         return {
-            "MaxConcurrentTransforms": self._repository.workers.n_threads,
+            "MaxConcurrentTransforms": self._repository.pools.graphs.n_threads,
             "BatchStrategy": "MULTI_RECORD",
             "MaxPayloadInMB": self._settings.body_limit_bytes // 1024**2,
         }

@@ -34,6 +34,8 @@ from model_server.tls import Certificate
 log = logging.getLogger("model_server")
 
 _HOUSE_S = 1
+_SWEPT_AT_ONCE = 8
+"""So many connections are looked at, and perhaps cut off, before requests have their turn."""
 
 
 class UvicornServer(uvicorn.Server):
@@ -217,8 +219,10 @@ class Server(kserve.ModelServer):
                 faulthandler.dump_traceback_later(stuck_timeout_s + _HOUSE_S, exit=True)
             if self._certificate is not None:
                 self._certificate.refresh()
-            for connection in rest.connections:
+            for number, connection in enumerate(rest.connections, start=1):
                 connection.sweep(loop.time())
+                if number % _SWEPT_AT_ONCE == 0:
+                    await asyncio.sleep(0)
             await asyncio.sleep(_HOUSE_S)
 
     def _stop(

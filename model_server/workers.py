@@ -42,7 +42,6 @@ class Workers:
         self._queued_s = 0.0
         self._ends_s: dict[int, float] = {}
         self._pace = 1.0
-        QUEUE_S.set_function(self.wait_s)
 
     @property
     def busy(self) -> bool:
@@ -108,3 +107,32 @@ class Workers:
             with self._lock:
                 self._queued -= 1
                 self._queued_s -= cost_s
+
+
+class Pools:
+    """The workers of a server: a thread for each CPU for graphs, and one for estimators.
+
+    A graph gives up the interpreter's lock while it predicts. An estimator takes it again and
+    again: two of them get less done than one, and hand it to each other before the event loop,
+    which waits for it as well, has had its turn.
+
+    Parameters
+    ----------
+    queue_limit_s : float
+        Longest wait.
+    """
+
+    def __init__(self, queue_limit_s: float) -> None:
+        self.graphs = Workers(queue_limit_s)
+        self.estimators = Workers(queue_limit_s, 1)
+        QUEUE_S.set_function(lambda: max(self.graphs.wait_s(), self.estimators.wait_s()))
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything is running."""
+        return self.graphs.busy or self.estimators.busy
+
+    def close(self) -> None:
+        """Begin nothing more."""
+        self.graphs.close()
+        self.estimators.close()
