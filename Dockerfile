@@ -13,11 +13,20 @@ RUN rm -rf /usr/local/bin/pip* /usr/local/lib/python3*/site-packages/pip* \
            /usr/local/lib/python3*/ensurepip /usr/bin/pip* /usr/lib/python3*/ensurepip \
            /usr/lib/python3/dist-packages/pip* /usr/share/python-wheels
 
+FROM base AS cyclonedx
+COPY requirements/sbom.txt .
+RUN --mount=type=cache,target=/root/.cache/pip \
+    python -m venv --without-pip /opt/sbom && \
+    pip --python /opt/sbom install --no-compile --require-hashes --requirement sbom.txt
+
 FROM base AS pages
 COPY requirements/application.txt .
 RUN --mount=type=cache,target=/root/.cache/pip \
     python -m venv --without-pip /opt/venv && \
     pip --python /opt/venv install --require-hashes --requirement application.txt
+COPY --from=cyclonedx /opt/sbom /opt/sbom
+RUN /opt/sbom/bin/cyclonedx-py environment --output-reproducible --output-file /sbom.cdx.json \
+      /opt/venv/bin/python
 WORKDIR /app
 COPY application application
 RUN python -m compileall -q application
@@ -28,6 +37,7 @@ LABEL org.opencontainers.image.title="model-server-application" \
       org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=pages /opt/venv /opt/venv
 COPY --from=pages /app /app
+COPY --from=pages /sbom.cdx.json /sbom.cdx.json
 WORKDIR /app
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen('http://127.0.0.1:%s/healthz/ready' % os.environ.get('APPLICATION_PORT', 8000), timeout=2)"]
@@ -55,11 +65,8 @@ joblib, mimeparse, onnxruntime, pandas, pythonjsonlogger.orjson, \
 sklearn.compose, sklearn.ensemble, sklearn.linear_model, sklearn.pipeline, uvloop"
 
 FROM packages AS sbom
-COPY requirements/sbom.txt .
-RUN --mount=type=cache,target=/root/.cache/pip \
-    python -m venv --without-pip /opt/sbom && \
-    pip --python /opt/sbom install --no-compile --require-hashes --requirement sbom.txt && \
-    /opt/sbom/bin/cyclonedx-py environment --output-reproducible --output-file /sbom.cdx.json \
+COPY --from=cyclonedx /opt/sbom /opt/sbom
+RUN /opt/sbom/bin/cyclonedx-py environment --output-reproducible --output-file /sbom.cdx.json \
       /opt/venv/bin/python
 
 FROM packages AS models

@@ -247,9 +247,12 @@ def test_the_network_policy(chart: HelmChart) -> None:
     assert closed["policyTypes"] == ["Ingress", "Egress"]
     assert closed["ingress"] == [{"ports": ports}]
     assert closed["egress"] == [dns]
-    application = {"podSelector": {"matchLabels": APPLICATION}}
-    assert alone["NetworkPolicy"]["spec"]["ingress"] == [{"ports": ports, "from": peers}]
+    application, test = (
+        {"podSelector": {"matchLabels": labels}}
+        for labels in (APPLICATION, {**APPLICATION, "app.kubernetes.io/component": "test"})
+    )
+    assert alone["NetworkPolicy"]["spec"]["ingress"] == [{"ports": ports, "from": [*peers, test]}]
     assert opened["NetworkPolicy"]["spec"]["ingress"] == [
-        {"ports": ports, "from": [*peers, application]}
+        {"ports": ports, "from": [*peers, application, test]}
     ]
     assert opened["NetworkPolicy"]["spec"]["egress"] == [dns, rule]

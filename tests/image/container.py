@@ -23,6 +23,23 @@ def inspect(name: str) -> Any:
     return described
 
 
+def bill_of_materials(image: str) -> set[tuple[str, str]]:
+    """Return the names and versions that an image's own file lists."""
+    bill = json.loads(docker("run", "--rm", "--entrypoint=cat", image, "/sbom.cdx.json"))
+    assert bill["bomFormat"] == "CycloneDX"
+    return {(one["name"], one["version"]) for one in bill["components"]}
+
+
+def installed(image: str) -> set[tuple[str, str]]:
+    """Return the names and versions of an image's Python packages."""
+    script = (
+        "from importlib.metadata import distributions as d; import json;"
+        "print(json.dumps([(one.name, one.version) for one in d()]))"
+    )
+    read = docker("run", "--rm", "--entrypoint=python", image, "-c", script)
+    return {(name, version) for name, version in json.loads(read)}
+
+
 class Container:
     """A running container, reached on a free port."""
 

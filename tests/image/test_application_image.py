@@ -6,7 +6,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.image.container import HARDENED, Container, docker, inspect
+from tests.image.container import (
+    HARDENED,
+    Container,
+    bill_of_materials,
+    docker,
+    inspect,
+    installed,
+)
 
 pytestmark = pytest.mark.needs("docker")
 
@@ -77,6 +84,12 @@ def test_it_tells_its_health(application_image: str, containers: list[Container]
     containers.append(container)
 
     container.wait_healthy()
+
+
+def test_it_tells_its_packages(application_image: str) -> None:
+    listed = bill_of_materials(application_image)
+    assert listed == installed(application_image)
+    assert "starlette" in dict(listed)
 
 
 def test_it_is_small_and_without_tools(application_image: str) -> None:

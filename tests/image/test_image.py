@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.image.container import HARDENED, Container, docker, inspect
+from tests.image.container import HARDENED, Container, bill_of_materials, docker, inspect, installed
 
 pytestmark = pytest.mark.needs("docker")
 
@@ -61,17 +61,8 @@ def test_other_models_take_the_place_of_those_inside(
 
 
 def test_it_tells_its_packages(server_image: str) -> None:
-    """The bill of materials lists what is installed, and nothing else."""
-    read = docker("run", "--rm", "--entrypoint=cat", server_image, "/sbom.cdx.json")
-    bill = json.loads(read)
-    assert bill["bomFormat"] == "CycloneDX"
-    listed = {(one["name"], one["version"]) for one in bill["components"]}
-    script = (
-        "from importlib.metadata import distributions as d; import json;"
-        "print(json.dumps([(one.name, one.version) for one in d()]))"
-    )
-    installed = json.loads(docker("run", "--rm", "--entrypoint=python", server_image, "-c", script))
-    assert listed == {(name, version) for name, version in installed}
+    listed = bill_of_materials(server_image)
+    assert listed == installed(server_image)
     assert "kserve" in dict(listed)
 
 
