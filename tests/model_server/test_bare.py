@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
+from model_server import bare, runtime
+from model_server.artifact import Artifact
+from model_server.errors import ArtifactError
 from tests.model_server import bare_model
 from tests.model_server.test_sagemaker import CSV, JSON, invoke
 from tests.server_process import ServerProcess, refuse
@@ -47,14 +50,30 @@ def test_a_bare_classifier_answers_its_labels(tmp_path: Path) -> None:
 )
 def test_what_is_wrong_with_a_bare_model_is_told(tmp_path: Path, features: str, words: str) -> None:
     given = bare_model.write(tmp_path / "model", bare_model.line(), features)
-    assert words in refuse(tmp_path, f"--sagemaker-models={given}", word="serve")
+    with pytest.raises(ArtifactError, match=words):
+        load(given)
 
 
 def test_a_bare_model_without_its_features_is_refused(tmp_path: Path) -> None:
     given = bare_model.write(tmp_path / "model", bare_model.line())
     (given / "features.json").unlink()
-    line = refuse(tmp_path, f"--sagemaker-models={given}", word="serve")
-    assert "features.json: is missing, as is manifest.json" in line
+    assert bare.found(given)
+    with pytest.raises(ArtifactError, match=r"features\.json: is missing, as is manifest\.json"):
+        load(given)
+
+
+def test_an_estimator_of_another_version_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = bare_model.write(tmp_path / "model", bare_model.line())
+    monkeypatch.setattr("sklearn.base.__version__", "0.1")
+    with pytest.raises(ArtifactError, match="Trying to unpickle estimator LinearRegression from"):
+        load(given)
+
+
+def load(directory: Path) -> Artifact:
+    read = bare.read(directory)
+    return bare.complete(read, runtime.load_estimator(read))
 
 
 def test_a_bare_model_is_a_pickle(tmp_path: Path) -> None:

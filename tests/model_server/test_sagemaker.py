@@ -28,9 +28,11 @@ def invoke(
 
 @pytest.fixture(scope="module")
 def rooms(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    """The model in the image, as nothing else is given."""
-    log = tmp_path_factory.mktemp("sagemaker") / "log"
-    with ServerProcess(models, "--invocations=rooms", word="serve", log=log) as server:
+    """The model in the image, as the platform's folder is empty."""
+    folder = tmp_path_factory.mktemp("sagemaker")
+    (folder / "model").mkdir()
+    flags = ("--invocations=rooms", f"--sagemaker-models={folder / 'model'}")
+    with ServerProcess(models, *flags, word="serve", log=folder / "log") as server:
         yield server
 
 
@@ -122,22 +124,19 @@ def test_a_ping_fails_with_the_golden_row(own_models: Path, tmp_path: Path) -> N
         until("the ping fails", lambda: server.client.get("/ping").status_code == 503)
 
 
-@pytest.mark.parametrize("accept", [None, "*/*"])
-def test_the_default_of_accept_is_the_platforms(
-    models: Path, tmp_path: Path, accept: str | None
-) -> None:
+def test_the_default_of_accept_is_the_platforms(models: Path, tmp_path: Path) -> None:
     environment = {"SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT": CSV}
     with ServerProcess(
         models, "--invocations=rooms", word="serve", environment=environment, log=tmp_path / "log"
     ) as server:
-        headers = {"content-type": JSON, **({"accept": accept} if accept else {})}
-        request = server.client.build_request(
-            "POST", "/invocations", content=b"[[6.5]]", headers=headers
-        )
-        if accept is None:
+        for accept, expected in (("*/*", CSV), (None, CSV), (JSON, JSON), ("application/*", JSON)):
+            request = server.client.build_request(
+                "POST", "/invocations", content=b"[[6.5]]", headers={"content-type": JSON}
+            )
             del request.headers["accept"]
-        assert server.client.send(request).headers["content-type"] == CSV
-        assert invoke(server, b"[[6.5]]", JSON, JSON).headers["content-type"] == JSON
+            if accept is not None:
+                request.headers["accept"] = accept
+            assert server.client.send(request).headers["content-type"] == expected
 
 
 def test_the_platforms_model_is_served_before_those_inside(
@@ -154,12 +153,8 @@ def test_the_platforms_model_is_served_before_those_inside(
         assert answer.json()["predictions"] == pytest.approx(golden["predictions"], rel=1e-4)
 
 
-def test_an_empty_folder_is_no_model(models: Path, tmp_path: Path) -> None:
-    given = tmp_path / "model"
-    given.mkdir()
-    flags = ("--invocations=rooms", f"--sagemaker-models={given}")
-    with ServerProcess(models, *flags, word="serve", log=tmp_path / "log") as server:
-        assert server.client.get("/v1/models").json() == {"models": ["boston", "rooms"]}
+def test_an_empty_folder_is_no_model(rooms: ServerProcess) -> None:
+    assert rooms.client.get("/v1/models").json() == {"models": ["boston", "rooms"]}
 
 
 def test_it_must_be_clear_which_model_is_asked(models: Path) -> None:
