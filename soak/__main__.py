@@ -21,7 +21,7 @@ def main() -> int:
     arguments = _parser().parse_args()
     logging.basicConfig(format="%(asctime)s  %(message)s", datefmt="%H:%M:%S")
     log.setLevel(logging.INFO)
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     if not any(arguments.models.glob("*/manifest.json")):
         print(f"error: {arguments.models}: no model there; run make train", file=sys.stderr)
         return 2
@@ -29,7 +29,11 @@ def main() -> int:
     outcomes = {}
     for name in arguments.only or SCENARIOS:
         log.info("%s: begins", name)
-        outcomes[name] = _run(name, arguments.models)
+        try:
+            outcomes[name] = _run(name, arguments.models)
+        except KeyboardInterrupt:
+            print("stopped; its servers are ended, nothing is written", file=sys.stderr)
+            return 130
         print(f"{name}: {'held' if outcomes[name].held else 'NOT HELD'}: {outcomes[name].seen}")
     if arguments.out:
         arguments.out.write_text(page.update(written, outcomes), encoding="utf-8")
