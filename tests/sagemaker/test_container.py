@@ -1,6 +1,7 @@
 """The image under Amazon SageMaker's container contract, by ``docker run`` on its folders."""
 
 import json
+import re
 import tarfile
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from tests.image.container import docker
 from tests.sagemaker.optml import ROOT_USER, Job, endpoint, invoke
 from tests.sagemaker.router import MOUNTED, Router
 from tests.server_process import ROOT
+from training import metrics
 
 pytestmark = pytest.mark.needs("docker")
 
@@ -27,10 +29,24 @@ def job(server_image: str, tmp_path_factory: pytest.TempPathFactory) -> Job:
     job.configure({"training": files, "validation": {"v.csv": header + "".join(rows[:50])}}, {})
     done = job.run(server_image)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "cross-validated rmse=" in done.stdout
-    assert "validation rmse=" in done.stdout
     assert not (job.root / "output/failure").exists()
+    (job.root / "log").write_text(done.stdout)
     return job
+
+
+def test_the_log_has_what_metric_definitions_look_for(job: Job) -> None:
+    log = (job.root / "log").read_text()
+    page = (ROOT / "docs" / "sagemaker.md").read_text()
+    defined = [(one["Name"], one["Regex"]) for one in metrics.DEFINITIONS]
+    of_the_page = re.findall(r'{"Name": "(.+)", "Regex": "(.+)"}', page)
+    assert len(of_the_page) == 2
+    assert set(of_the_page) <= set(defined)
+    found = {name: re.search(expression, log) for name, expression in defined}
+    for score in ("mae", "rmse", "r2"):
+        for origin in ("cross-validated", "validation"):
+            match = found[f"{origin}:{score}"]
+            assert match is not None
+            assert float(match[1]) > 0
 
 
 @pytest.mark.parametrize("user", [ROOT_USER, "65532:65532", "12345:0"])
