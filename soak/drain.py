@@ -82,6 +82,7 @@ class Tally:
     lost: list[str] = field(default_factory=list)
     late_refused: int = 0
     late_reset: int = 0
+    late_cancelled: int = 0
     exits_s: list[float] = field(default_factory=list)
     bad_exits: list[str] = field(default_factory=list)
 
@@ -91,7 +92,8 @@ class Tally:
         return (
             f"{len(self.exits_s)} signals; {self.answered.total():,} requests answered ({kinds}), "
             f"{some(self.lost)} lost; of those who connected late {self.late_refused} refused and "
-            f"{self.late_reset} reset; {some(self.bad_exits)} bad exits, "
+            f"{self.late_reset} reset, and {self.late_cancelled} gRPC calls cancelled unseen; "
+            f"{some(self.bad_exits)} bad exits, "
             f"the slowest after {max(self.exits_s, default=0):.1f} s"
         )
 
@@ -149,8 +151,8 @@ async def _stop_one(models: Path, path: Path, rng: random.Random, tally: Tally) 
             for _ in range(_GRPC_CLIENTS):
                 tasks.create_task(traffic.infer())
             await asyncio.sleep(rng.uniform(0, _LONGEST_LOAD_S))
-            traffic.move(time.monotonic() + _LAG_S)
             begun = time.monotonic()
+            traffic.move(begun + _LAG_S, begun + _DRAIN_DELAY_S)
             server.process.send_signal(signal.SIGTERM)
             tasks.create_task(traffic.watch_readiness())
             status = await asyncio.to_thread(server.process.wait)
@@ -175,6 +177,7 @@ class Traffic:
         self._rng = rng
         self._tally = tally
         self._moves_at = float("inf")
+        self._closes_at = float("inf")
         self._bodies = {kind.rows: _body(kind.rows) for kind in _KINDS}
         self._expected: dict[int, Answer] = {}
 
@@ -185,9 +188,10 @@ class Traffic:
                 HOST, self._server.http_port, self._request(rows, close=True)
             )
 
-    def move(self, at: float) -> None:
-        """Let no client connect from a time on, but the late ones."""
+    def move(self, at: float, closes_at: float) -> None:
+        """Let no client connect from a time on, but the late ones; tell when listeners close."""
         self._moves_at = at
+        self._closes_at = closes_at
 
     async def ask(self, kind: Kind) -> None:
         """Be one client, until the server takes no connection or it should not be asked."""
@@ -220,10 +224,14 @@ class Traffic:
         async with grpc.aio.insecure_channel(f"{HOST}:{self._server.grpc_port}") as channel:
             infer = GRPCInferenceServiceStub(channel).ModelInfer
             while not self._moved() or channel.get_state() == grpc.ChannelConnectivity.READY:
+                begun = time.monotonic()
                 try:
                     await infer(request, timeout=_DRAIN_TIMEOUT_S)
                 except grpc.aio.AioRpcError as error:
-                    self._tally.lost.append(f"gRPC: {error.code().name}: {error.details()}")
+                    if error.code() is grpc.StatusCode.CANCELLED and begun > self._closes_at:
+                        self._tally.late_cancelled += 1
+                    else:
+                        self._tally.lost.append(f"gRPC: {error.code().name}: {error.details()}")
                     return
                 self._tally.answered[_GRPC] += 1
                 await self._think()
