@@ -32,6 +32,8 @@ log = logging.getLogger("soak")
 
 _DRAIN_DELAY_S, _DRAIN_TIMEOUT_S = 1, 20
 _LAG_S = 0.5
+_ON_ITS_WAY_S = 0.1
+"""A call that begins so shortly before the listener closes may come after it."""
 _LONGEST_LOAD_S = 1.0
 _LONGEST_PAUSE_S = 0.8
 _FLAGS = (f"--drain-delay-s={_DRAIN_DELAY_S}", f"--drain-timeout-s={_DRAIN_TIMEOUT_S}")
@@ -152,7 +154,7 @@ async def _stop_one(models: Path, path: Path, rng: random.Random, tally: Tally) 
                 tasks.create_task(traffic.infer())
             await asyncio.sleep(rng.uniform(0, _LONGEST_LOAD_S))
             begun = time.monotonic()
-            traffic.move(begun + _LAG_S, begun + _DRAIN_DELAY_S)
+            traffic.move(begun + _LAG_S, begun + _DRAIN_DELAY_S - _ON_ITS_WAY_S)
             server.process.send_signal(signal.SIGTERM)
             tasks.create_task(traffic.watch_readiness())
             status = await asyncio.to_thread(server.process.wait)
@@ -177,7 +179,7 @@ class Traffic:
         self._rng = rng
         self._tally = tally
         self._moves_at = float("inf")
-        self._closes_at = float("inf")
+        self._late_from = float("inf")
         self._bodies = {kind.rows: _body(kind.rows) for kind in _KINDS}
         self._expected: dict[int, Answer] = {}
 
@@ -188,10 +190,10 @@ class Traffic:
                 HOST, self._server.http_port, self._request(rows, close=True)
             )
 
-    def move(self, at: float, closes_at: float) -> None:
-        """Let no client connect from a time on, but the late ones; tell when listeners close."""
+    def move(self, at: float, late_from: float) -> None:
+        """Let no client connect from a time on, but the late ones; tell when a call may be late."""
         self._moves_at = at
-        self._closes_at = closes_at
+        self._late_from = late_from
 
     async def ask(self, kind: Kind) -> None:
         """Be one client, until the server takes no connection or it should not be asked."""
@@ -228,7 +230,7 @@ class Traffic:
                 try:
                     await infer(request, timeout=_DRAIN_TIMEOUT_S)
                 except grpc.aio.AioRpcError as error:
-                    if error.code() is grpc.StatusCode.CANCELLED and begun > self._closes_at:
+                    if error.code() is grpc.StatusCode.CANCELLED and begun > self._late_from:
                         self._tally.late_cancelled += 1
                     else:
                         self._tally.lost.append(f"gRPC: {error.code().name}: {error.details()}")
