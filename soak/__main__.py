@@ -21,6 +21,7 @@ def main() -> int:
     arguments = _parser().parse_args()
     logging.basicConfig(format="%(asctime)s  %(message)s", datefmt="%H:%M:%S")
     log.setLevel(logging.INFO)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     if not any(arguments.models.glob("*/manifest.json")):
         print(f"error: {arguments.models}: no model there; run make train", file=sys.stderr)
