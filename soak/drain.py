@@ -74,6 +74,7 @@ _KINDS = (
 )
 _GRPC = "gRPC"
 _GRPC_CLIENTS = 2
+_NOT_SEEN = (grpc.StatusCode.CANCELLED, grpc.StatusCode.UNAVAILABLE)
 
 
 @dataclass
@@ -84,7 +85,7 @@ class Tally:
     lost: list[str] = field(default_factory=list)
     late_refused: int = 0
     late_reset: int = 0
-    late_cancelled: int = 0
+    late_calls: int = 0
     exits_s: list[float] = field(default_factory=list)
     bad_exits: list[str] = field(default_factory=list)
 
@@ -94,7 +95,7 @@ class Tally:
         return (
             f"{len(self.exits_s)} signals; {self.answered.total():,} requests answered ({kinds}), "
             f"{some(self.lost)} lost; of those who connected late {self.late_refused} refused and "
-            f"{self.late_reset} reset, and {self.late_cancelled} gRPC calls cancelled unseen; "
+            f"{self.late_reset} reset, and {self.late_calls} gRPC calls that came late not seen; "
             f"{some(self.bad_exits)} bad exits, "
             f"the slowest after {max(self.exits_s, default=0):.1f} s"
         )
@@ -230,8 +231,8 @@ class Traffic:
                 try:
                     await infer(request, timeout=_DRAIN_TIMEOUT_S)
                 except grpc.aio.AioRpcError as error:
-                    if error.code() is grpc.StatusCode.CANCELLED and begun > self._late_from:
-                        self._tally.late_cancelled += 1
+                    if error.code() in _NOT_SEEN and begun > self._late_from:
+                        self._tally.late_calls += 1
                     else:
                         self._tally.lost.append(f"gRPC: {error.code().name}: {error.details()}")
                     return
