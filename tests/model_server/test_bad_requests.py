@@ -35,7 +35,7 @@ def instances(text: str) -> str:
         ("", JSON, "not JSON"),
         ("{", JSON, "not JSON: unexpected end of data"),
         ("[" * 100_000, JSON, "not JSON"),
-        ("[[6.5]]", JSON, 'not an object with "instances"'),
+        ("6.5", JSON, 'not an object with "instances", nor a list of rows'),
         (b"\xff\xfe", JSON, "not JSON"),
         ("", CSV, "there are no instances"),
         ("RM\n", CSV, "there are no instances"),
