@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-COMMAND = (sys.executable, "-W", "error", "-m", "training.sagemaker")
+COMMAND = ("-m", "training.sagemaker")
 
 
 @dataclass(frozen=True)
@@ -41,13 +41,14 @@ class Job:
 
     def run(self, *before: str) -> subprocess.CompletedProcess[str]:
         """Train, any warning being an error."""
-        command = [*before, *COMMAND, "--root", str(self.root)]
+        command = [*before, sys.executable, "-W", "error", *COMMAND, "--root", str(self.root)]
         return subprocess.run(
             command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
         )
 
     def start(self) -> subprocess.Popen[str]:
-        command = [*COMMAND, "--root", str(self.root)]
+        """Begin to train, to be stopped: an import that is cut off may leave a file unclosed."""
+        command = [sys.executable, *COMMAND, "--root", str(self.root)]
         return subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, bufsize=1
         )
