@@ -11,7 +11,7 @@ from tests.server_process import ROOT
 
 _FACTS = ("CPU", "kernel", "Python", "libraries")
 _HEADER = ("scenario", "asked", "seen", "held", "date", "commit")
-_ROW = re.compile(r"^\| (\w+) \|.*$", re.MULTILINE)
+_ROW = re.compile(r"^\| (\w+) \|.* \| \d{4}-\d\d-\d\d \| \S+ \|$", re.MULTILINE)
 
 
 def update(page: str, outcomes: Mapping[str, Outcome]) -> str:
@@ -26,7 +26,6 @@ def update(page: str, outcomes: Mapping[str, Outcome]) -> str:
     """
     facts = machine.facts()
     rows = {found[1]: found[0] for found in _ROW.finditer(page)}
-    rows.pop(_HEADER[0], None)
     rows |= {name: _row(name, outcome) for name, outcome in outcomes.items()}
     lines = [
         *(f"- {name}: {facts[name]}" for name in _FACTS),

@@ -11,6 +11,10 @@ from tests.server_process import ROOT
 
 PAGE = """# Title
 
+| setting | bounds |
+|-|-|
+| wait | time |
+
 <!-- results -->
 <!-- end of results -->
 
@@ -32,6 +36,7 @@ def test_a_row_is_replaced_and_others_are_kept() -> None:
     assert "| drain | all | less | **no** | " in second
     assert "| slow | calm | calm | yes | " in second
     assert second.count("| drain |") == second.count("| scenario |") == 1
+    assert second.count("| setting |") == second.count("| wait |") == 1
     assert second.endswith("The end.\n")
 
 
