@@ -103,10 +103,11 @@ class Platform:
 
     async def ping(self) -> Response:
         """Tell whether the model answered its golden rows when it was last looked at."""
-        sound = not self._health.stopping and not self._health.broken
-        if self._model is not None:
-            sound = not self._health.stopping and self._repository.models[self._model].ready
-        return Response(status_code=200 if sound else 503)
+        if self._model is None:
+            sound = not self._health.broken
+        else:
+            sound = self._repository.models[self._model].ready
+        return Response(status_code=200 if sound and not self._health.stopping else 503)
 
     async def execution_parameters(self) -> dict[str, Any]:
         """Tell how a batch transform is best sent."""
