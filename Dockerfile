@@ -72,9 +72,8 @@ RUN /opt/sbom/bin/cyclonedx-py environment --output-reproducible --output-file /
 FROM packages AS models
 WORKDIR /src
 # Only what training reads, so that other edits of the server do not train again.
-COPY model_server/__init__.py model_server/artifact.py model_server/columns.py \
-     model_server/errors.py model_server/exchange.py model_server/manifest.py \
-     model_server/runtime.py model_server/
+COPY model_server/__init__.py model_server/errors.py model_server/
+COPY model_server/model model_server/model
 COPY training training
 RUN python -m training --out /models
 

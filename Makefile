@@ -60,6 +60,7 @@ check: install ## Lint, check types and look for drift
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
+	@told=$$($(BIN)/lint-imports --no-cache) || { echo "$$told"; exit 1; }
 	@if command -v helm >/dev/null; then $(BIN)/python charts/generate.py --check; \
 	else echo "SKIPPED FOR WANT OF A PROGRAM: helm is not installed, so charts/ was not looked at for drift"; fi
 

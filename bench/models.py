@@ -19,10 +19,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from bench.errors import BenchError
-from model_server import artifact
-from model_server.columns import Matrix
-from model_server.manifest import Feature, Tolerance
-from model_server.runtime import agree
+from model_server.model import directory as model_directory
+from model_server.model.columns import Matrix
+from model_server.model.manifest import Feature, Tolerance
+from model_server.model.runtime import agree
 from training import boston
 from training.dataset import Dataset
 from training.package import package
@@ -113,7 +113,7 @@ def fit(folder: Path) -> dict[str, Model]:
         name = title.split()[0]
         packaged = package(estimator.fit(dataset.inputs, dataset.y), dataset, name)
         directory = folder / name / name
-        artifact.write(directory, packaged.manifest, packaged.files)
+        model_directory.write(directory, packaged.manifest, packaged.files)
         models[title] = Model(
             name,
             directory,

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from bench.errors import BenchError
 from bench.models import JSON, Model
-from model_server.artifact import JOBLIB
+from model_server.model.directory import JOBLIB
 from model_server.settings import PREFIX
 
 STOCK = "stock KServe"

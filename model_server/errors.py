@@ -1,32 +1,36 @@
-"""Every error that this server raises on purpose, each with the status it is answered with.
+"""Every error that this server raises on purpose, each with the statuses it is answered with.
 
 ::
 
     ModelServerError
-    ├── ArtifactError           a model directory that must not be served; stops the start
+    ├── ModelDirectoryError     a model directory that must not be served; stops the start
     └── RequestError            the request can't be answered; the client sees the message
-        ├── BadRequest          400
-        ├── Unauthorized        401
-        ├── NotLoaded           404
+        ├── BadRequest          400  INVALID_ARGUMENT
+        ├── Unauthorized        401  UNAUTHENTICATED
+        ├── NotOffered          404  UNIMPLEMENTED
+        ├── ModelNotFound       404  NOT_FOUND
+        ├── MethodNotAllowed    405
         ├── NotAcceptable       406
         ├── TooSlow             408
         ├── AlreadyLoaded       409
-        ├── TooLarge            413
+        ├── TooLarge            413  RESOURCE_EXHAUSTED
         ├── UnsupportedMedia    415
         ├── HeaderTooLarge      431
-        ├── Unexpected          500
-        ├── Overloaded          503
+        ├── Unexpected          500  INTERNAL
+        ├── ModelNotReady       503  UNAVAILABLE
+        ├── Overloaded          503  UNAVAILABLE
         └── MemoryShort         507
 """
 
 from pathlib import Path
+from typing import Any
 
 
 class ModelServerError(Exception):
     """The root of the tree above."""
 
 
-class ArtifactError(ModelServerError):
+class ModelDirectoryError(ModelServerError):
     """A model directory is broken; the message names directory, file and cure on one line.
 
     Parameters
@@ -48,27 +52,90 @@ class ArtifactError(ModelServerError):
 
 
 class RequestError(ModelServerError):
-    """A request that can't be answered; its HTTP status, and headers for its answer."""
+    """A request that can't be answered.
+
+    Attributes
+    ----------
+    status : int
+        Of HTTP.
+    grpc_status : str
+    headers : tuple of (bytes, bytes)
+        For the answer.
+    members : dict
+        What the answer's object holds beside the message.
+    """
 
     status = 400
+    grpc_status = "INVALID_ARGUMENT"
     headers: tuple[tuple[bytes, bytes], ...] = ()
+
+    @property
+    def members(self) -> dict[str, Any]:
+        """What a program needs of the message."""
+        return {}
 
 
 class BadRequest(RequestError):
-    """The body does not fit the model."""
+    """The body does not fit the model.
+
+    Parameters
+    ----------
+    message : str
+    row : int, optional
+        The row at fault, counted from 1.
+    feature : str, optional
+        The feature at fault.
+    """
+
+    def __init__(self, message: str, *, row: int | None = None, feature: str | None = None) -> None:
+        super().__init__(message)
+        self.row = row
+        self.feature = feature
+
+    @property
+    def members(self) -> dict[str, Any]:
+        """``row`` and ``feature``, where one is at fault."""
+        named = {"row": self.row, "feature": self.feature}
+        return {name: value for name, value in named.items() if value is not None}
 
 
 class Unauthorized(RequestError):
     """The bearer token is missing or not one of ours."""
 
     status = 401
+    grpc_status = "UNAUTHENTICATED"
     headers = ((b"www-authenticate", b"Bearer"),)
 
 
-class NotLoaded(RequestError):
-    """The platform has no model of this name loaded."""
+class NotOffered(RequestError):
+    """There is no such route on this server."""
 
     status = 404
+    grpc_status = "UNIMPLEMENTED"
+
+
+class ModelNotFound(RequestError):
+    """There is no model of this name."""
+
+    status = 404
+    grpc_status = "NOT_FOUND"
+
+
+class MethodNotAllowed(RequestError):
+    """The route is asked by another method.
+
+    Parameters
+    ----------
+    message : str
+    allowed : str
+        The methods by which it is asked, parted by commas.
+    """
+
+    status = 405
+
+    def __init__(self, message: str, allowed: str) -> None:
+        super().__init__(message)
+        self.headers = ((b"allow", allowed.encode()),)
 
 
 class NotAcceptable(RequestError):
@@ -93,6 +160,7 @@ class TooLarge(RequestError):
     """The body is longer, or has more rows, than the limit."""
 
     status = 413
+    grpc_status = "RESOURCE_EXHAUSTED"
 
 
 class UnsupportedMedia(RequestError):
@@ -108,9 +176,25 @@ class HeaderTooLarge(RequestError):
 
 
 class Unexpected(RequestError):
-    """The fault is the server's; its log tells more."""
+    """The fault is the server's; its log tells more.
+
+    Parameters
+    ----------
+    error : Exception
+    """
 
     status = 500
+    grpc_status = "INTERNAL"
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(f"{type(error).__name__}: see the server's log")
+
+
+class ModelNotReady(RequestError):
+    """The model can't answer now."""
+
+    status = 503
+    grpc_status = "UNAVAILABLE"
 
 
 class Overloaded(RequestError):
@@ -125,6 +209,7 @@ class Overloaded(RequestError):
     """
 
     status = 503
+    grpc_status = "UNAVAILABLE"
 
     def __init__(self, reason: str, retry_after_s: int = 1) -> None:
         super().__init__(f"too much to do ({reason}); ask again in {retry_after_s} s")

@@ -1,6 +1,9 @@
 """What this server counts beside KServe's metrics, all named ``model_server_*``."""
 
-from prometheus_client import Counter, Gauge
+from bisect import bisect_left
+from itertools import accumulate
+
+from prometheus_client import Counter, Gauge, Histogram
 
 REJECTED = Counter(
     "model_server_requests_rejected",
@@ -22,3 +25,27 @@ CONNECTIONS = Gauge("model_server_connections", "Open HTTP connections")
 MODEL_BROKEN = Gauge(
     "model_server_model_broken", "1 where the model fails its golden rows", ["model_name"]
 )
+
+
+class Durations:
+    """A histogram in plain numbers, for use on the event loop only.
+
+    The locks of Prometheus' own would cost a small prediction a tenth of its time.
+    """
+
+    BOUNDS_S = Histogram.DEFAULT_BUCKETS
+
+    __slots__ = ("_counts", "sum_s")
+
+    def __init__(self) -> None:
+        self._counts = [0] * len(self.BOUNDS_S)
+        self.sum_s = 0.0
+
+    def observe(self, duration_s: float) -> None:
+        """Count a duration, in seconds."""
+        self._counts[bisect_left(self.BOUNDS_S, duration_s)] += 1
+        self.sum_s += duration_s
+
+    def cumulative(self) -> list[int]:
+        """Return how many were at most each of the bounds."""
+        return list(accumulate(self._counts))

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from sklearn.ensemble import RandomForestRegressor
 
-from model_server import artifact
+from model_server.model import directory as model_directory
 from soak.clients import ask_once, get, post
 from soak.load import Load, percentile_ms
 from soak.scenario import Outcome, some
@@ -159,5 +159,7 @@ def _write_forest(models: Path) -> None:
     dataset = next(dataset for dataset, card in boston.models() if card.name == "boston")
     forest = RandomForestRegressor(_TREES, random_state=0).fit(dataset.inputs, dataset.y)
     packaged = package(forest, dataset, "forest")
-    files = {file: content for file, content in packaged.files.items() if file != artifact.ONNX}
-    artifact.write(models / "forest", packaged.manifest, files)
+    files = {
+        file: content for file, content in packaged.files.items() if file != model_directory.ONNX
+    }
+    model_directory.write(models / "forest", packaged.manifest, files)

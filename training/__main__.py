@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from model_server.errors import ArtifactError
+from model_server.errors import ModelDirectoryError
 from training import boston, progress, settings, summary, table
 from training.card import Card
 from training.dataset import Dataset, build
@@ -40,7 +40,7 @@ def main() -> int:
             pipeline.write(trained)
             summary.show(console, trained.comparison)
             console.print(f"written: {trained.directory}\n")
-    except (TrainingError, ArtifactError, OSError) as error:
+    except (TrainingError, ModelDirectoryError, OSError) as error:
         told = explain(error)
         print(f"error: {told.line}", file=sys.stderr)
         return told.code

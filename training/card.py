@@ -5,7 +5,7 @@ from typing import Annotated, Self
 
 from pydantic import TypeAdapter, ValidationError
 
-from model_server.manifest import Manifest
+from model_server.model.manifest import Manifest
 from training.dataset import Dataset
 from training.errors import TrainingError
 

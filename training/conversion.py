@@ -9,8 +9,8 @@ from skl2onnx import to_onnx
 from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType, StringTensorType
 from sklearn.base import is_classifier
 
-from model_server.manifest import Conversion, Feature, Tolerance
-from model_server.runtime import EstimatorRuntime, OnnxRuntime, agree
+from model_server.model.manifest import Conversion, Feature, Tolerance
+from model_server.model.runtime import EstimatorRuntime, OnnxRuntime, agree
 from training.dataset import Dataset
 from training.probes import probes
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from model_server.columns import Matrix
-from model_server.manifest import Feature, Target
+from model_server.model.columns import Matrix
+from model_server.model.manifest import Feature, Target
 from training.cells import is_text, numbers
 from training.errors import TrainingError
 from training.table import Table, check_columns
@@ -31,7 +31,7 @@ class Dataset:
     Attributes
     ----------
     X : ndarray of shape (n_rows, n_features), float64
-        As `model_server.columns` makes it: a text is its index in the feature's categories.
+        As `model_server.model.columns` makes it: a text is its index in the feature's categories.
     y : ndarray of shape (n_rows,)
         float64 for regression; int64 or str labels for classification.
     features : tuple of Feature

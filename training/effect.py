@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.inspection import partial_dependence
 
-from model_server.manifest import Feature
+from model_server.model.manifest import Feature
 from training.dataset import Dataset
 
 ROWS = 16

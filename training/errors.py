@@ -11,7 +11,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from model_server.errors import ArtifactError
+from model_server.errors import ModelDirectoryError
 
 
 class TrainingError(Exception):
@@ -70,7 +70,7 @@ class Explanation:
 
 def explain(error: BaseException) -> Explanation:
     """Return what a person is told of an error that ends a training."""
-    if isinstance(error, TrainingError | ArtifactError):
+    if isinstance(error, TrainingError | ModelDirectoryError):
         return Explanation(str(error), 2)
     if isinstance(error, OSError):
         return Explanation(f"{error}; let HOME and TMPDIR name folders to write to", 1)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from model_server.manifest import Interval, Metric
+from model_server.model.manifest import Interval, Metric
 from training.comparison import Comparison
 from training.dataset import Dataset
 

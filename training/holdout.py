@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from model_server.manifest import Feature, Target
+from model_server.model.manifest import Feature, Target
 from training.cells import check_filled, numbers
 from training.dataset import Dataset
 from training.errors import CellError, TrainingError

@@ -11,10 +11,10 @@ import joblib
 import numpy as np
 from sklearn.pipeline import Pipeline
 
-from model_server.artifact import JOBLIB, ONNX
-from model_server.columns import Matrix
-from model_server.manifest import Golden, Manifest
-from model_server.runtime import EstimatorRuntime
+from model_server.model.columns import Matrix
+from model_server.model.directory import JOBLIB, ONNX
+from model_server.model.manifest import Golden, Manifest
+from model_server.model.runtime import EstimatorRuntime
 from training.conversion import convert, tolerance
 from training.dataset import Dataset
 from training.evaluation import Evaluation
@@ -26,7 +26,7 @@ _GOLDEN_ROWS_OF_DATA = 5
 
 @dataclass(frozen=True)
 class Package:
-    """A manifest and the files that belong beside it, for `model_server.artifact.write`."""
+    """A manifest and the files that belong beside it, for `model_server.model.directory.write`."""
 
     manifest: Manifest
     files: dict[str, bytes]

@@ -8,7 +8,8 @@ from typing import Any
 
 from sklearn.base import clone
 
-from model_server import artifact, runtime
+from model_server.model import directory as model_directory
+from model_server.model import runtime
 from training import report
 from training.card import Card
 from training.comparison import Comparison, compare
@@ -79,11 +80,11 @@ def write(trained: Trained) -> None:
     ------
     TrainingError
         If the directory can't be written.
-    model_server.errors.ArtifactError
+    model_server.errors.ModelDirectoryError
         If the directory that was written would not serve.
     """
     try:
-        artifact.write(trained.directory, trained.package.manifest, trained.package.files)
+        model_directory.write(trained.directory, trained.package.manifest, trained.package.files)
     except OSError as error:
         raise Unwritable(trained.directory, error) from error
-    runtime.load(artifact.read(trained.directory))
+    runtime.load(model_directory.read(trained.directory))

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from model_server.manifest import Feature, Interval
+from model_server.model.manifest import Feature, Interval
 from training import svg
 from training.comparison import Comparison
 from training.effect import Effect

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from model_server.columns import Matrix
+from model_server.model.columns import Matrix
 from training.dataset import Dataset
 from training.trees import trees
 

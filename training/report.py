@@ -10,7 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from sklearn.base import clone
 from sklearn.metrics import confusion_matrix
 
-from model_server.manifest import Interval, Manifest
+from model_server.model.manifest import Interval, Manifest
 from training import plots
 from training.card import Card
 from training.comparison import FOLDS, REPEATS, Comparison

@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from model_server import artifact
+from model_server.model import directory as model_directory
 from soak.damage import bait, forgery
 from soak.damage.verdict import REFUSED, RIGHT, Judge
 from soak.scenario import Outcome
@@ -35,7 +35,7 @@ def run(
     own = Path(shutil.copytree(models, folder / "models"))
     seen: collections.Counter[str] = collections.Counter()
     forged: collections.Counter[str] = collections.Counter()
-    for directory in artifact.find(own):
+    for directory in model_directory.find(own):
         judge = Judge(directory)
         for path in sorted(directory.iterdir()):
             seen.update(judge.read() for _ in _flipped(path, flips, rng))

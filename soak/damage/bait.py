@@ -4,8 +4,8 @@ import pickle
 from pathlib import Path
 from typing import Any
 
-from model_server import artifact
-from model_server.artifact import JOBLIB, ONNX
+from model_server.model import directory as model_directory
+from model_server.model.directory import JOBLIB, ONNX
 from tests.server_process import ServerProcess, refuse
 
 
@@ -38,15 +38,15 @@ def taken(rooms: Path, folder: Path) -> list[str]:
     folder : Path
         For the directories that are made.
     """
-    sound = artifact.read(rooms)
+    sound = model_directory.read(rooms)
     marks = changed, beside = folder / "changed", folder / "beside"
     directory = folder / "changed-models" / "rooms"
-    artifact.write(directory, sound.manifest, {JOBLIB: (rooms / JOBLIB).read_bytes()})
+    model_directory.write(directory, sound.manifest, {JOBLIB: (rooms / JOBLIB).read_bytes()})
     (directory / JOBLIB).write_bytes(pickle.dumps(Bait(changed)))
     refuse(directory.parent)
     directory = folder / "beside-models" / "rooms"
     files = {ONNX: sound.model, JOBLIB: pickle.dumps(Bait(beside))}
-    artifact.write(directory, sound.manifest, files)
+    model_directory.write(directory, sound.manifest, files)
     with ServerProcess(directory.parent, log=folder / "log") as server:
         server.predict("rooms", '{"instances": [[6.5]]}', "application/json").raise_for_status()
     return [mark.name for mark in marks if mark.exists()]

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import numpy as np
 
-from model_server import artifact, runtime
-from model_server.artifact import Artifact
-from model_server.columns import Matrix
-from model_server.errors import ArtifactError
+from model_server.errors import ModelDirectoryError
+from model_server.model import directory as model_directory
+from model_server.model import runtime
+from model_server.model.columns import Matrix
+from model_server.model.directory import ModelDirectory
 
 REFUSED, FAILING, RIGHT, WRONG = "refused", "failing at a request", "right", "wrong"
 
@@ -24,22 +25,22 @@ class Judge:
     """
 
     def __init__(self, directory: Path) -> None:
-        self.sound = artifact.read(directory)
+        self.sound = model_directory.read(directory)
         self._X = _sample(self.sound)
         self._y = runtime.load(self.sound).predict(self._X)
 
     def read(self) -> str:
         """Tell what becomes of the directory as it is now."""
         try:
-            return self.load(artifact.read(self.sound.directory))
-        except ArtifactError:
+            return self.load(model_directory.read(self.sound.path))
+        except ModelDirectoryError:
             return REFUSED
 
-    def load(self, changed: Artifact) -> str:
+    def load(self, changed: ModelDirectory) -> str:
         """Tell what becomes of an artifact whose digests are in order."""
         try:
             loaded = runtime.load(changed)
-        except ArtifactError:
+        except ModelDirectoryError:
             return REFUSED
         try:
             y = loaded.predict(self._X)
@@ -48,7 +49,7 @@ class Judge:
         return RIGHT if runtime.agree(y, self._y, self.sound.manifest.tolerance) else WRONG
 
 
-def _sample(sound: Artifact) -> Matrix:
+def _sample(sound: ModelDirectory) -> Matrix:
     """Draw rows from the ranges of the features, none of them golden."""
     ranges = np.array(
         [[feature.minimum, feature.maximum] for feature in sound.manifest.features], np.float64

@@ -1,4 +1,4 @@
-"""Hostile input: to the codecs, and to a server over HTTP, bare TCP and gRPC."""
+"""Hostile input: to the readers, and to a server over HTTP, bare TCP and gRPC."""
 
 import asyncio
 import json
@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from model_server import artifact, runtime
-from model_server.artifact import Artifact
+from model_server.model import directory as model_directory
+from model_server.model import runtime
+from model_server.model.directory import ModelDirectory
 from soak.fuzzing import bodies, decoding, garbage, openapi, tensors
 from soak.scenario import Outcome
 from soak.servers import rss_mb, serve
@@ -32,13 +33,13 @@ def run(
     folder : Path
         Empty; keeps the server's log and what failed.
     inputs : int
-        To the codecs alone, as mutated bodies, as no HTTP at all and over gRPC.
+        To the readers alone, as mutated bodies, as no HTTP at all and over gRPC.
     examples : int
         Of schemathesis, besides, for each operation.
     seed : int
     """
     failures = decoding.explore(int(_DECODED * inputs))
-    artifacts = [artifact.read(directory) for directory in artifact.find(models)]
+    artifacts = [model_directory.read(directory) for directory in model_directory.find(models)]
 
     async def attack() -> tuple[int, float]:
         async with serve(models, log=folder / "log") as server:
@@ -72,7 +73,7 @@ class _Senders:
     """All that send to a server, each its share of the inputs."""
 
     def __init__(
-        self, server: ServerProcess, artifacts: list[Artifact], inputs: int, seed: int
+        self, server: ServerProcess, artifacts: list[ModelDirectory], inputs: int, seed: int
     ) -> None:
         self._shares: list[tuple[_Sender, float]] = [
             (bodies.Sender(server.http_port, bodies.sound(artifacts), seed), _BODIES * inputs),
@@ -91,7 +92,7 @@ class _Senders:
         return [failure for sender, _ in self._shares for failure in sender.failures]
 
 
-def _ask_golden(server: ServerProcess, artifacts: list[Artifact]) -> list[str]:
+def _ask_golden(server: ServerProcess, artifacts: list[ModelDirectory]) -> list[str]:
     """Return the models that no longer answer their golden rows."""
     failures = []
     for each in artifacts:

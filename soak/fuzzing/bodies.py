@@ -6,7 +6,7 @@ import json
 import random
 from collections.abc import Sequence
 
-from model_server.artifact import Artifact
+from model_server.model.directory import ModelDirectory
 from soak.clients import Connection, LostError
 from soak.fuzzing.mutation import Mutator
 from soak.servers import HOST
@@ -30,7 +30,7 @@ _PATHS = (
 )
 
 
-def sound(artifacts: Sequence[Artifact]) -> list[bytes]:
+def sound(artifacts: Sequence[ModelDirectory]) -> list[bytes]:
     """Return bodies that are answered: the golden rows in JSON, CSV and v2 tensors."""
     bodies = []
     for artifact in artifacts:

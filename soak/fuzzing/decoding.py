@@ -1,4 +1,4 @@
-"""Hypothesis over the codecs, beside a second reading of the same bytes by the standard library."""
+"""Hypothesis over the readers, beside a second reading by the standard library."""
 
 import csv
 import json
@@ -10,10 +10,12 @@ import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from model_server.codecs import CSVCodec, JSONCodec, JSONLinesCodec
-from model_server.columns import Columns
 from model_server.errors import BadRequest
-from model_server.manifest import Feature
+from model_server.formats.csv import CSVReader
+from model_server.formats.json import JSONReader
+from model_server.formats.json_lines import JSONLinesReader
+from model_server.model.columns import Columns
+from model_server.model.manifest import Feature
 from soak.fuzzing import reading
 from soak.fuzzing.mutation import Mutator
 
@@ -153,7 +155,7 @@ _CSV = st.one_of(
     st.binary(max_size=80),
 )
 _WAYS = (
-    (_JSON, JSONCodec().decode, reading.read_json),
-    (_LINES, JSONLinesCodec().decode, reading.read_json_lines),
-    (_CSV, CSVCodec().decode, reading.read_csv),
+    (_JSON, JSONReader().read, reading.read_json),
+    (_LINES, JSONLinesReader().read, reading.read_json_lines),
+    (_CSV, CSVReader().read, reading.read_csv),
 )

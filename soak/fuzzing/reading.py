@@ -1,4 +1,4 @@
-"""A second reading of the bodies that the codecs read, by the standard library alone.
+"""A second reading of the bodies that the server reads, by the standard library alone.
 
 Slow and plain: it raises ValueError or the library's own error where a body does not fit.
 """
@@ -10,8 +10,8 @@ import json
 import math
 from typing import Any
 
-from model_server.columns import Columns
-from model_server.manifest import Feature
+from model_server.model.columns import Columns
+from model_server.model.manifest import Feature
 
 Rows = list[list[float]]
 

@@ -17,7 +17,7 @@ from bench.marks import Mark
 from bench.models import JSON, Model
 from bench.rounds import Key
 from bench.wrk import Request, Wrk
-from model_server.manifest import Tolerance
+from model_server.model.manifest import Tolerance
 from tests.server_process import ROOT
 
 EVERY_LOAD = ("one row, 32 connections", "process")

@@ -19,10 +19,10 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from model_server import artifact, exchange
+from model_server.model import directory as model_directory
 from tests.faults.seccomp import refuse_exchange
 
-_WRITER = {artifact.__file__, exchange.__file__}
+_WRITER = {model_directory.__file__}
 
 
 class Directory:
@@ -30,21 +30,23 @@ class Directory:
 
     def __init__(self, place: Path) -> None:
         self.place = place
-        self._manifest = artifact.read(place).manifest
+        self._manifest = model_directory.read(place).manifest
 
     def write(self, version: str) -> None:
         """Write it; its files are none that a server could load."""
         manifest = self._manifest.model_copy(update={"version": version})
-        artifact.write(self.place, manifest, {artifact.ONNX: version.encode() * 20_000})
+        model_directory.write(
+            self.place, manifest, {model_directory.ONNX: version.encode() * 20_000}
+        )
 
     def version(self) -> str:
         """Read it, which fails if it is not whole."""
-        return artifact.read(self.place).manifest.version
+        return model_directory.read(self.place).manifest.version
 
     def fail(self) -> None:
         """Begin to write it, but not to the end."""
         with contextlib.suppress(FileNotFoundError):
-            artifact.write(self.place, self._manifest, {"no/such/folder": b""})
+            model_directory.write(self.place, self._manifest, {"no/such/folder": b""})
 
     def left(self) -> int:
         """Count the side folders, which the next writer deletes; so there is one at most."""

@@ -27,10 +27,11 @@ exit $status
 """
 REPLACE = f"""
 import pathlib, sys
-from model_server import artifact
+from model_server.model import directory as model_directory
 rooms = pathlib.Path("{DISK}/rooms")
+manifest = model_directory.read(rooms).manifest
 try:
-    artifact.write(rooms, artifact.read(rooms).manifest, {{"model.onnx": bytes(10**7)}})
+    model_directory.write(rooms, manifest, {{"model.onnx": bytes(10**7)}})
 except OSError as error:
     sys.exit(error.strerror)
 """

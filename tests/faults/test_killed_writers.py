@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from model_server import artifact
+from model_server.model import directory as model_directory
 from tests.server_process import ROOT
 from tests.training import samples
 
@@ -63,4 +63,4 @@ def test_a_training_run(models: Path, tmp_path: Path) -> None:
             time.sleep(rng.uniform(0, 1))
             run.kill()
             run.wait()
-            assert artifact.read(out / "flats").manifest.name in {"rooms", "flats"}
+            assert model_directory.read(out / "flats").manifest.name in {"rooms", "flats"}

@@ -112,7 +112,11 @@ def test_bad_input_is_told(release: Release) -> None:
         wrong = http.post("/v1/models/rooms:predict", json={"instances": [["six"]]})
         unknown = http.post("/v1/models/nope:predict", json={"instances": [[6]]})
     assert wrong.status_code == 400
-    assert wrong.json() == {"error": "row 1, feature 'RM': 'six' is not a number"}
+    assert wrong.json() == {
+        "error": "row 1, feature 'RM': 'six' is not a number",
+        "row": 1,
+        "feature": "RM",
+    }
     assert unknown.status_code == 404
 
 

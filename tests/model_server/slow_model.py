@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, RegressorMixin
 
-from model_server import artifact
+from model_server.model import directory as model_directory
 from training.dataset import build
 from training.package import package
 
@@ -59,4 +59,4 @@ def write(models: Path, estimator: Sleeper, name: str = "slow") -> None:
     table = {"seconds": [f"{value}" for value in y], "y": [f"{value}" for value in y]}
     dataset = build(table, "y", ["seconds"])
     made = package(estimator.fit(dataset.X, dataset.y), dataset, name)
-    artifact.write(models / name, made.manifest, made.files)
+    model_directory.write(models / name, made.manifest, made.files)

@@ -1,6 +1,7 @@
 """What a client gets wrong is told with the right status, never as a 5xx, never with a trace."""
 
 import json
+import re
 import urllib.error
 import urllib.request
 
@@ -142,7 +143,18 @@ def test_v2_knows_no_versions(server: ServerProcess) -> None:
 def check(answer: httpx.Response, status: int, words: str) -> None:
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == JSON
-    [(key, message)] = answer.json().items()
-    assert key == "error"
+    told = answer.json()
+    message = told.pop("error")
     assert words in message
     assert "Traceback" not in message
+    assert told == members(message)
+
+
+def members(message: str) -> dict[str, int | str]:
+    """Return what a message says of row and feature, which programs are told apart from it."""
+    row = re.match(r"row (\d+)", message)
+    feature = re.match(r"(?:row \d+|the header)[,:] feature '(.*?)'", message)
+    return {
+        **({"row": int(row[1])} if row else {}),
+        **({"feature": feature[1]} if feature else {}),
+    }

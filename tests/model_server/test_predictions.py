@@ -12,8 +12,8 @@ import numpy.typing as npt
 import pytest
 from kserve import InferenceGRPCClient, InferenceRESTClient, InferInput, InferRequest, RESTConfig
 
-from model_server import artifact
-from model_server.runtime import agree
+from model_server.model import directory as model_directory
+from model_server.model.runtime import agree
 from tests.server_process import ROOT, ServerProcess
 
 TABLE = list(csv.DictReader((ROOT / "training/data/boston_housing.csv").read_text().splitlines()))
@@ -24,7 +24,7 @@ class Case:
     """One model's rows and the estimator's own predictions of them."""
 
     def __init__(self, directory: Path) -> None:
-        self.manifest = artifact.read(directory).manifest
+        self.manifest = model_directory.read(directory).manifest
         self.features = [feature.name for feature in self.manifest.features]
         self.X = np.array([[float(row[name]) for name in self.features] for row in TABLE])
         self.expected = joblib.load(directory / "model.joblib").predict(self.X)

@@ -10,7 +10,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from model_server import artifact
+from model_server.model import directory as model_directory
 from tests.server_process import ROOT, ServerProcess, refuse
 
 
@@ -138,9 +138,9 @@ def test_no_model_at_all_refuses_to_start(tmp_path: Path) -> None:
 def test_two_models_of_one_name_refuse_to_start(own_models: Path) -> None:
     (own_models / "rooms").rename(own_models / "a")
     (own_models / "boston").rename(own_models / "b")
-    read = artifact.read(own_models / "a")
+    read = model_directory.read(own_models / "a")
     files = {file: (own_models / "a" / file).read_bytes() for file in read.manifest.files}
-    artifact.write(own_models / "b", read.manifest, files)
+    model_directory.write(own_models / "b", read.manifest, files)
     assert "a second model named 'rooms'" in refuse(own_models)
 
 
@@ -166,10 +166,10 @@ def test_a_graph_is_served_without_what_it_does_not_need(server: ServerProcess) 
 
 def test_an_estimator_brings_what_it_needs(own_models: Path, tmp_path: Path) -> None:
     for name in ("rooms", "boston"):
-        read = artifact.read(own_models / name)
+        read = model_directory.read(own_models / name)
         files = {file: (own_models / name / file).read_bytes() for file in read.manifest.files}
         del files["model.onnx"]
-        artifact.write(own_models / name, read.manifest, files)
+        model_directory.write(own_models / name, read.manifest, files)
     with ServerProcess(own_models, log=tmp_path / "log") as server:
         golden = read.manifest.golden
         body = json.dumps({"instances": golden.instances})

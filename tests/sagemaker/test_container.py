@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from model_server import artifact
+from model_server.model import directory as model_directory
 from tests.image.container import docker
 from tests.sagemaker.optml import ROOT_USER, Job, endpoint, invoke
 from tests.sagemaker.router import MOUNTED, Router
@@ -51,7 +51,7 @@ def test_the_log_has_what_metric_definitions_look_for(job: Job) -> None:
 
 @pytest.mark.parametrize("user", [ROOT_USER, "65532:65532", "12345:0"])
 def test_what_was_trained_is_served(server_image: str, job: Job, user: str) -> None:
-    read = artifact.read(job.root / "model" / "rooms")
+    read = model_directory.read(job.root / "model" / "rooms")
     golden = read.manifest.golden
     flags = (f"--volume={job.root}/model:/opt/ml/model:ro", "--network=bridge")
     with endpoint(server_image, *flags, user=user) as serving:
@@ -100,7 +100,7 @@ def test_a_user_who_may_not_write_is_told(server_image: str, tmp_path: Path) -> 
     (job.root / "model").chmod(0o777)
     (job.root / "output").chmod(0o777)
     assert job.run(server_image, user="12345:0").returncode == 0
-    assert artifact.read(job.root / "model" / "model").manifest.name == "model"
+    assert model_directory.read(job.root / "model" / "model").manifest.name == "model"
 
 
 def test_the_image_tells_the_platform_what_it_can(server_image: str) -> None:
@@ -119,7 +119,7 @@ def test_many_models_behind_a_router(server_image: str, models: Path, tmp_path: 
     with endpoint(server_image, *flags) as serving:
         router = Router(serving.url, tmp_path, mounted)
         for name in ("rooms", "boston", "rooms"):
-            golden = artifact.read(models / name).manifest.golden
+            golden = model_directory.read(models / name).manifest.golden
             body = json.dumps({"instances": golden.instances}).encode()
             status, answer = router.invoke(f"{name}.tar.gz", body, {"content-type": JSON})
             assert status == 200

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from model_server import artifact, runtime
-from model_server.columns import Columns
+from model_server.model import directory as model_directory
+from model_server.model import runtime
+from model_server.model.columns import Columns
 from training import boston, table
 from training.errors import TrainingError
 
@@ -23,7 +24,7 @@ def jobs() -> Any:
 
 @pytest.fixture(scope="module")
 def rooms(models: Path) -> Any:
-    return artifact.read(models / "rooms")
+    return model_directory.read(models / "rooms")
 
 
 def test_the_data_is_the_known_one() -> None:
@@ -76,7 +77,7 @@ def test_more_rooms_are_never_worth_less(rooms: Any) -> None:
 
 @pytest.mark.parametrize(("name", "rmse"), [("rooms", 6_200), ("boston", 3_300)])
 def test_models_beat_the_baseline(models: Path, name: str, rmse: Any) -> None:
-    manifest = artifact.read(models / name).manifest
+    manifest = model_directory.read(models / name).manifest
     assert manifest.metrics["rmse"].mean < rmse
     assert manifest.metrics["rmse"].baseline > 9_000
     assert manifest.metrics["r2"].std > 0
@@ -84,8 +85,8 @@ def test_models_beat_the_baseline(models: Path, name: str, rmse: Any) -> None:
 
 @pytest.mark.parametrize("name", ["rooms", "boston"])
 def test_onnx_answers_and_agrees_with_the_estimator(models: Path, jobs: Any, name: str) -> None:
-    read = artifact.read(models / name)
-    assert read.model_file == artifact.ONNX
+    read = model_directory.read(models / name)
+    assert read.model_file == model_directory.ONNX
     assert read.manifest.conversion.rows_compared > 10_000
     X = jobs[name][0].X
     estimator = runtime.EstimatorRuntime(_estimator(models / name), read.manifest.features)
@@ -118,4 +119,4 @@ def test_columns_read_what_the_manifest_says(rooms: Any) -> None:
 def _estimator(directory: Any) -> Any:
     import joblib
 
-    return joblib.load(directory / artifact.JOBLIB)
+    return joblib.load(directory / model_directory.JOBLIB)

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from model_server import artifact, runtime
-from model_server.columns import Columns
+from model_server.model import directory as model_directory
+from model_server.model import runtime
+from model_server.model.columns import Columns
 from tests.training import samples
 from tests.training.conftest import Run
 
@@ -30,7 +31,7 @@ def test_help_names_every_option_and_gives_an_example(run: Run) -> None:
 
 
 def test_two_models_are_made(models: Path) -> None:
-    assert [path.name for path in artifact.find(models)] == ["boston", "rooms"]
+    assert [path.name for path in model_directory.find(models)] == ["boston", "rooms"]
     assert not [path for path in models.iterdir() if path.name.startswith(".")]
 
 
@@ -107,7 +108,7 @@ def flats(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 def test_an_own_table_makes_a_regressor(flats: Any) -> None:
-    manifest = artifact.read(flats[1]).manifest
+    manifest = model_directory.read(flats[1]).manifest
     assert manifest.task == "regression"
     assert [(feature.name, feature.type) for feature in manifest.features] == [
         ("area", "number"),
@@ -137,7 +138,7 @@ def test_texts_are_features_and_classes(
     done = run("--data", data, "--target", "class", "--out", tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
-    read = artifact.read(tmp_path / "own")
+    read = model_directory.read(tmp_path / "own")
     assert read.manifest.task == "classification"
     assert read.manifest.target.classes == ("cheap", "dear")
     assert read.manifest.features[0].categories == tuple(sorted(samples.SHAPES))

@@ -27,7 +27,8 @@ from sklearn.preprocessing import (
 from sklearn.svm import SVC, SVR
 from sklearn.tree import DecisionTreeRegressor
 
-from model_server import artifact, runtime
+from model_server.model import directory as model_directory
+from model_server.model import runtime
 from tests.training import samples
 from training.dataset import build
 from training.package import package
@@ -101,14 +102,14 @@ def test_round_trip(case: Any, tmp_path: Path) -> None:
     dataset = build(samples.table(), target, features)
     fitted = estimator.fit(dataset.inputs, dataset.y)
     packaged = package(fitted, dataset, "sample")
-    artifact.write(tmp_path / "sample", packaged.manifest, packaged.files)
+    model_directory.write(tmp_path / "sample", packaged.manifest, packaged.files)
 
-    read = artifact.read(tmp_path / "sample")
+    read = model_directory.read(tmp_path / "sample")
     answers = runtime.load(read).predict(dataset.X)
 
     assert runtime.agree(answers, fitted.predict(dataset.inputs), read.manifest.tolerance)
     assert read.manifest.conversion.converted is converts, read.manifest.conversion.reason
-    assert read.model_file == (artifact.ONNX if converts else artifact.JOBLIB)
+    assert read.model_file == (model_directory.ONNX if converts else model_directory.JOBLIB)
     if not read.manifest.conversion.converted:
         assert read.manifest.conversion.reason
         assert "\n" not in read.manifest.conversion.reason
@@ -118,10 +119,10 @@ def test_a_data_frame_of_numbers_keeps_its_names(tmp_path: Path) -> None:
     dataset = build(samples.table(), "price", NUMBERS)
     fitted = make_pipeline(StandardScaler(), Ridge()).fit(dataset.frame, dataset.y)
     packaged = package(fitted, dataset, "sample")
-    artifact.write(tmp_path / "sample", packaged.manifest, packaged.files)
-    read = artifact.read(tmp_path / "sample")
+    model_directory.write(tmp_path / "sample", packaged.manifest, packaged.files)
+    read = model_directory.read(tmp_path / "sample")
     answers = runtime.load(read).predict(dataset.X)
-    assert read.model_file == artifact.ONNX
+    assert read.model_file == model_directory.ONNX
     assert runtime.agree(answers, fitted.predict(dataset.frame), read.manifest.tolerance)
 
 

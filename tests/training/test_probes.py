@@ -7,7 +7,7 @@ import pytest
 from sklearn.ensemble import GradientBoostingRegressor
 from sklearn.tree import DecisionTreeRegressor
 
-from model_server import runtime
+from model_server.model import runtime
 from tests.training import samples
 from training.conversion import convert, tolerance
 from training.dataset import build

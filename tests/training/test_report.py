@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from model_server import artifact
+from model_server.model import directory as model_directory
 from training import boston, pipeline, table
 from training.settings import Settings
 
@@ -83,7 +83,7 @@ def test_it_is_well_formed_with_unique_ids(page: "Page") -> None:
 
 def test_every_plot_is_told_in_words(page: "Page", directory: Any) -> None:
     plots = [attributes for tag, attributes in page.attributes if tag == "svg"]
-    features = len(artifact.read(directory).manifest.features)
+    features = len(model_directory.read(directory).manifest.features)
     assert len(plots) == 4 + features
     for attributes in plots:
         assert attributes["role"] == "img"
@@ -102,7 +102,7 @@ def test_colours_are_those_of_the_page(text: str) -> None:
 
 
 def test_it_says_what_the_manifest_says(page: "Page", directory: Any) -> None:
-    manifest = artifact.read(directory).manifest
+    manifest = model_directory.read(directory).manifest
     assert manifest.version in page.text
     assert f"${manifest.metrics['mae'].mean:,.0f}" in page.text
     assert f"${manifest.metrics['rmse'].mean:,.0f}" in page.text

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from model_server import artifact, runtime
+from model_server.model import directory as model_directory
+from model_server.model import runtime
 from tests.server_process import DEADLINE_S, until
 from tests.training import samples
 from tests.training.conftest import Run
@@ -75,7 +76,7 @@ def test_what_else_is_in_the_model_folder_stays(rooms: tuple[Job, str]) -> None:
 def test_metric_definitions_match_what_is_printed(rooms: tuple[Job, str]) -> None:
     made, output = rooms
     found = metrics(output)
-    read = artifact.read(made.model / "rooms")
+    read = model_directory.read(made.model / "rooms")
     for name, metric in read.manifest.metrics.items():
         assert found.pop(f"cross-validated:{name}") == pytest.approx(metric.mean, rel=1e-5)
     [(dataset, _), _] = boston.models()
@@ -141,7 +142,7 @@ def test_a_user_whom_nobody_knows(tmp_path: Path, home: str) -> None:
     closed = ["sh", "-c", 'exec "$@" <&-', "sh"]
     done = made.run(*command, *closed)
     assert (done.returncode, done.stderr) == (0, "")
-    artifact.read(made.model / "model")
+    model_directory.read(made.model / "model")
 
 
 def test_a_channel_that_is_not_read_is_told(tmp_path: Path) -> None:
@@ -254,7 +255,7 @@ def test_a_stop_leaves_a_whole_model_or_the_reason(tmp_path: Path) -> None:
     )
     for made, (moment, (status, log)) in zip(jobs, ended.items(), strict=True):
         if status == 0:
-            assert artifact.read(made.model / "model").manifest.name == "model", moment
+            assert model_directory.read(made.model / "model").manifest.name == "model", moment
             assert [path.name for path in made.model.iterdir()] == ["model"], moment
             assert (made.failure.exists(), log) == (False, ""), moment
         else:

@@ -1,0 +1,71 @@
+"""Which format a request is read in, by ``Content-Type``, and answered in, by ``Accept``.
+
+Both headers are parsed, with their parameters.
+"""
+
+import functools
+
+import mimeparse
+
+from model_server.errors import NotAcceptable, UnsupportedMedia
+from model_server.formats import media_types
+from model_server.formats.codec import Reader, Writer
+from model_server.formats.csv import CSVReader, CSVWriter
+from model_server.formats.json import JSONReader, JSONWriter
+from model_server.formats.json_lines import JSONLinesReader, JSONLinesWriter
+
+_DEFAULT = media_types.JSON
+
+READERS: dict[str, Reader] = {
+    media_types.JSON: JSONReader(),
+    media_types.CSV: CSVReader(),
+    media_types.JSON_LINES: JSONLinesReader(),
+}
+
+WRITERS: dict[str, Writer] = {
+    writer.media_type: writer for writer in (JSONWriter(), CSVWriter(), JSONLinesWriter())
+}
+
+
+@functools.lru_cache(maxsize=128)
+def reader(content_type: str | None) -> Reader:
+    """Return what reads bodies of a ``Content-Type``; JSON where there is none.
+
+    Raises
+    ------
+    UnsupportedMedia
+        If nothing does, or its charset is not UTF-8.
+    """
+    if content_type is None:
+        return READERS[_DEFAULT]
+    try:
+        kind, subtype, parameters = mimeparse.parse_mime_type(content_type)
+    except mimeparse.MimeTypeParseException:
+        kind, subtype, parameters = "", "", {}
+    found = READERS.get(f"{kind}/{subtype}".lower())
+    if found is None:
+        raise UnsupportedMedia(
+            f"can't read Content-Type {content_type[:80]!r}; send {' or '.join(READERS)}"
+        )
+    charset = parameters.get("charset", "utf-8").strip("'").lower()
+    if charset not in {"utf-8", "utf8", "us-ascii"}:
+        raise UnsupportedMedia(f"can't read charset {charset[:40]!r}; send UTF-8")
+    return found
+
+
+@functools.lru_cache(maxsize=128)
+def writer(accept: str | None) -> Writer:
+    """Return what writes the format that an ``Accept`` header likes best; JSON where all are alike.
+
+    Raises
+    ------
+    NotAcceptable
+        If it takes none of them.
+    """
+    try:
+        best = mimeparse.best_match(reversed(WRITERS), accept or "*/*")
+    except mimeparse.MimeTypeParseException:
+        best = ""
+    if not best:
+        raise NotAcceptable(f"can't write Accept {accept!r:.80}; take {' or '.join(WRITERS)}")
+    return WRITERS[best]

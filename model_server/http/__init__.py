@@ -1,0 +1,1 @@
+"""HTTP connections, and what a request must pass on them."""

@@ -1,0 +1,98 @@
+"""Bearer tokens, for a server that has no gateway in front of it."""
+
+import hmac
+import logging
+from pathlib import Path
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from model_server.errors import ModelServerError, Unauthorized
+from model_server.http.error_responses import send_error
+from model_server.http.file_watch import FileWatch
+from model_server.metrics import REJECTED
+
+log = logging.getLogger("model_server")
+
+_OPEN = ("/", "/metrics", "/ping", "/v2/health/live", "/v2/health/ready")
+
+
+class Tokens:
+    """The tokens in a file, one a line; any of them lets a request in.
+
+    Two lines let clients change from one token to the next. The file is read again when it has
+    changed; while it can't be read, or holds none, the tokens stay as they were.
+
+    Parameters
+    ----------
+    path : Path
+
+    Raises
+    ------
+    ModelServerError
+        If there is no token in it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._watched = FileWatch(path)
+        self._tokens = self._read()
+
+    def check(self, authorization: bytes | None) -> None:
+        """See that an ``Authorization`` header holds one of the tokens.
+
+        Raises
+        ------
+        Unauthorized
+        """
+        if self._watched.changed():
+            self._reread()
+        scheme, _, given = (authorization or b"").partition(b" ")
+        known = [hmac.compare_digest(given.strip(), token) for token in self._tokens]
+        if scheme.lower() != b"bearer" or not any(known):
+            REJECTED.labels("token").inc()
+            raise Unauthorized("a bearer token is needed: Authorization: Bearer <token>")
+
+    def _reread(self) -> None:
+        try:
+            self._tokens = self._read()
+        except ModelServerError as error:
+            log.error(str(error))  # noqa: TRY400 - the line says it all
+        else:
+            log.info("tokens read again", extra={"tokens": len(self._tokens)})
+
+    def _read(self) -> list[bytes]:
+        try:
+            tokens = self._path.read_bytes().split()
+        except OSError as error:
+            raise ModelServerError(
+                f"{self._path}: can't be read ({error.strerror}); set --token-file to a file with "
+                f"a token a line"
+            ) from error
+        if not tokens:
+            raise ModelServerError(f"{self._path}: holds no token; write one a line into it")
+        return tokens
+
+
+class Authentication:
+    """ASGI middleware that answers 401 to a request without a token; health and metrics are open.
+
+    Parameters
+    ----------
+    app : ASGI application
+    tokens : Tokens
+    """
+
+    def __init__(self, app: ASGIApp, tokens: Tokens) -> None:
+        self._app = app
+        self._tokens = tokens
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See the ASGI specification."""
+        if scope["type"] == "http" and scope["path"] not in _OPEN:
+            given = (value for name, value in scope["headers"] if name == b"authorization")
+            try:
+                self._tokens.check(next(given, None))
+            except Unauthorized as error:
+                await send_error(send, error)
+                return
+        await self._app(scope, receive, send)

@@ -1,0 +1,114 @@
+"""One loaded model, and the one way to its predictions, whatever the protocol."""
+
+import dataclasses
+import logging
+from time import perf_counter
+from typing import Any
+
+from model_server.errors import RequestError, Unexpected
+from model_server.formats.codec import Reader, Writer
+from model_server.inference.batching import Batcher
+from model_server.inference.executor import Executors
+from model_server.metrics import Durations
+from model_server.model.directory import ModelDirectory
+from model_server.model.runtime import Runtime, check_golden
+from model_server.model.signature import Signature
+
+log = logging.getLogger("model_server")
+
+
+class Served:
+    """A model that is loaded and answers.
+
+    Parameters
+    ----------
+    directory : ModelDirectory
+        Checked.
+    runtime : Runtime
+        Loaded from it.
+    executors : Executors
+        Shared by all models.
+    rows_limit : int
+        Most rows of one request.
+    name : str, optional
+        The manifest's by default.
+
+    Attributes
+    ----------
+    ready : bool
+        Whether it answered its golden rows when it was last looked at.
+    reading, predicting, writing : Durations
+        Of the stages of all requests: until their rows are read, until these are predicted, the
+        wait included, and until the answer is written.
+    """
+
+    def __init__(
+        self,
+        directory: ModelDirectory,
+        runtime: Runtime,
+        executors: Executors,
+        rows_limit: int,
+        name: str | None = None,
+    ) -> None:
+        self.name = name or directory.manifest.name
+        self.manifest = directory.manifest
+        self.signature = Signature(directory.manifest)
+        self.ready = True
+        self.reading, self.predicting, self.writing = Durations(), Durations(), Durations()
+        self._directory = dataclasses.replace(directory, model=b"")  # the runtime made its own
+        self._runtime = runtime
+        self._executor = executors.of(runtime)
+        self._batcher = Batcher(runtime, self.signature.golden_X, self._executor, rows_limit)
+
+    async def predict(self, body: Any, length_bytes: int, reader: Reader, writer: Writer) -> Any:
+        """Answer a request: admit it, read it, queue and predict its rows, write the answer.
+
+        Parameters
+        ----------
+        body : object
+            What `reader` reads.
+        length_bytes : int
+            About how long it is, so that it is refused before it is read.
+        reader : Reader
+        writer : Writer
+
+        Returns
+        -------
+        object
+            What `writer` writes.
+
+        Raises
+        ------
+        RequestError
+            `Unexpected` where the fault is the model's.
+        """
+        try:
+            begun_s = perf_counter()
+            self._batcher.check(length_bytes)
+            X = reader.read(body, self.signature.columns)
+            read_s = perf_counter()
+            self.reading.observe(read_s - begun_s)
+            y = await self._batcher.submit(X)
+            predicted_s = perf_counter()
+            self.predicting.observe(predicted_s - read_s)
+            answer = writer.write(y)
+            self.writing.observe(perf_counter() - predicted_s)
+        except RequestError:
+            raise
+        except Exception as error:
+            log.exception("a prediction of %s failed", self.name)
+            raise Unexpected(error) from error
+        return answer
+
+    async def check(self) -> None:
+        """Predict the golden rows once more, behind what waits for the threads.
+
+        Raises
+        ------
+        ModelDirectoryError
+            If they come out differently.
+        """
+        cost_s = self._batcher.cost_s(len(self.signature.golden_X))
+        await self._executor.submit(
+            cost_s, lambda: check_golden(self._directory, self.signature, self._runtime)
+        )

@@ -1,0 +1,152 @@
+"""The models that are served: every directory below one folder, checked before it is loaded."""
+
+import asyncio
+import logging
+from pathlib import Path
+
+from kserve.model_repository import ModelRepository
+from typing_extensions import override
+
+from model_server.errors import ModelDirectoryError
+from model_server.inference.executor import Executors
+from model_server.inference.served import Served
+from model_server.kserve.predictor import BrokenPredictor, Predictor
+from model_server.model import directory as model_directory
+from model_server.model import runtime, without_manifest
+from model_server.model.load_policy import LoadPolicy
+
+log = logging.getLogger("model_server")
+
+
+class Repository(ModelRepository):
+    """KServe's repository of models, filled from model directories.
+
+    Parameters
+    ----------
+    folder : Path
+    policy : LoadPolicy
+    executors : Executors
+    rows_limit : int
+        Most rows of one request.
+
+    Attributes
+    ----------
+    served : dict of str to Served
+        The models that could be loaded, ready or not, by their names.
+    """
+
+    def __init__(
+        self, folder: Path, policy: LoadPolicy, executors: Executors, rows_limit: int
+    ) -> None:
+        super().__init__(str(folder))
+        self.served: dict[str, Served] = {}
+        self._folder = folder
+        self._policy = policy
+        self.executors = executors
+        self._rows_limit = rows_limit
+        self._directories: dict[str, Path] = {}
+
+    def open(self, *, skip_broken: bool) -> None:
+        """Load every model directory.
+
+        Parameters
+        ----------
+        skip_broken : bool
+            Report a broken one as not ready instead of raising.
+
+        Raises
+        ------
+        ModelDirectoryError
+            If a directory is broken, two models have one name, a pinned model is missing, or no
+            model is ready.
+        """
+        for directory in model_directory.find(self._folder):
+            try:
+                model = Predictor(self.read(directory))
+            except ModelDirectoryError as error:
+                if not skip_broken:
+                    raise
+                log.error(str(error))  # noqa: TRY400 - the line says it all
+                model = BrokenPredictor(directory.name, str(error))
+            if model.name in self.models:
+                raise ModelDirectoryError(
+                    directory,
+                    model_directory.MANIFEST,
+                    f"a second model named {model.name!r}",
+                    "rename one",
+                )
+            self._directories[model.name] = directory
+            self.update(model)
+        for name in self._policy.digests:
+            if name not in self.models:
+                raise ModelDirectoryError(
+                    self._folder, "", f"holds no model {name!r}", "see --expect-digest"
+                )
+        if not any(model.ready for model in self.models.values()):
+            raise ModelDirectoryError(
+                self._folder, "", "no model can be served", "see the lines above"
+            )
+
+    @override
+    def update(self, model: Predictor | BrokenPredictor, name: str | None = None) -> None:
+        """Serve a model, in place of the one of its name."""
+        super().update(model, name)
+        if isinstance(model, Predictor):
+            self.served[name or model.name] = model.served
+
+    @override
+    def unload(self, name: str) -> None:
+        """Serve a model no more; requests in flight are still answered.
+
+        Raises
+        ------
+        KeyError
+            If there is none of this name.
+        """
+        super().unload(name)
+        self.served.pop(name, None)
+
+    @override
+    async def load(self, name: str) -> bool:
+        """Load a model once more from its directory, for KServe's repository route.
+
+        Only a directory that was found at the start is read, whatever the name is.
+        """
+        directory = self._directories.get(name)
+        if directory is None:
+            return False
+        model = await asyncio.to_thread(self.read, directory)
+        if model.name != name:
+            raise ModelDirectoryError(
+                directory,
+                model_directory.MANIFEST,
+                f"holds {model.name!r} now, not {name!r}",
+                "restart",
+            )
+        self.update(Predictor(model))
+        return True
+
+    def read(self, path: Path, name: str | None = None) -> Served:
+        """Load a model directory, but do not serve it yet.
+
+        Parameters
+        ----------
+        path : Path
+        name : str, optional
+            That it is to have; by default that of its manifest.
+
+        Raises
+        ------
+        ModelDirectoryError
+        """
+        if without_manifest.is_one(path):
+            directory = without_manifest.read(path)
+            self._policy.check(directory)
+            estimator = runtime.load_estimator(directory)
+            directory = without_manifest.complete(directory, estimator)
+            loaded: runtime.Runtime = estimator
+        else:
+            directory = model_directory.read(path)
+            self._policy.check(directory)
+            loaded = runtime.load(directory)
+        return Served(directory, loaded, self.executors, self._rows_limit, name)

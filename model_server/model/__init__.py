@@ -1,0 +1,1 @@
+"""The model directory, and what is made of it: signature, columns, runtime."""

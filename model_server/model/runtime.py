@@ -1,0 +1,297 @@
+"""What computes the answers: ONNX Runtime, or the estimator itself.
+
+Only the estimator needs scikit-learn, and only then is it imported.
+"""
+
+import io
+import warnings
+from collections.abc import Sequence
+from importlib import metadata
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+
+from model_server.errors import BadRequest, ModelDirectoryError
+from model_server.model.columns import Matrix
+from model_server.model.directory import JOBLIB, ONNX, ModelDirectory
+from model_server.model.manifest import Feature, Tolerance
+from model_server.model.signature import Signature
+
+_DTYPES = {"tensor(float)": np.float32, "tensor(double)": np.float64}
+
+
+class Runtime(Protocol):
+    """Something that predicts.
+
+    Attributes
+    ----------
+    name : str
+    gives_up_lock : bool
+        Whether other threads run while it predicts, as it gives up the interpreter's lock.
+    merges : bool
+        Whether the rows of several requests may be predicted in one call, on the event loop.
+    unpickles : bool
+        Whether loading it may run code out of its file.
+    """
+
+    name: str
+    gives_up_lock: bool
+    merges: bool
+    unpickles: bool
+
+    def predict(self, X: Matrix) -> npt.NDArray[Any]:
+        """Predict one value a row.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_rows, n_features), float64
+            As `Columns` makes it.
+
+        Returns
+        -------
+        y : ndarray of shape (n_rows, *shape)
+            float64 for a regressor; the classes' own dtype for a classifier.
+        """
+        ...
+
+
+class OnnxRuntime:
+    """A graph in ONNX Runtime, on one thread.
+
+    A graph reads either one matrix or one column a feature, each under the feature's name.
+
+    Parameters
+    ----------
+    model : bytes
+        A serialized ONNX model whose first output is the prediction.
+    features : sequence of Feature
+    shape : tuple of int, optional
+        That of one row's prediction.
+    """
+
+    name = "onnxruntime"
+    gives_up_lock = True
+    merges = True
+    unpickles = False
+
+    def __init__(
+        self, model: bytes, features: Sequence[Feature], shape: tuple[int, ...] = ()
+    ) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        self._session = onnxruntime.InferenceSession(
+            model, options, providers=["CPUExecutionProvider"]
+        )
+        self._features = tuple(features)
+        self._shape = shape
+        self._inputs = {node.name: node.type for node in self._session.get_inputs()}
+        self._output = [self._session.get_outputs()[0].name]
+
+    def predict(self, X: Matrix) -> npt.NDArray[Any]:
+        """See `Runtime.predict`."""
+        y = np.asarray(self._session.run(self._output, self._feed(X))[0])
+        y = y.reshape(len(X), *self._shape)
+        return y.astype(np.float64) if y.dtype == np.float32 else y
+
+    def _feed(self, X: Matrix) -> dict[str, npt.NDArray[Any]]:
+        if list(self._inputs) != [feature.name for feature in self._features]:
+            [(name, kind)] = self._inputs.items()
+            return {name: _cast(X, _DTYPES[kind])}
+        return {
+            feature.name: _column(X, index, feature, _DTYPES.get(self._inputs[feature.name]))
+            for index, feature in enumerate(self._features)
+        }
+
+
+class EstimatorRuntime:
+    """A scikit-learn estimator.
+
+    One that was fitted on a data frame, or reads texts, is given a data frame again.
+
+    Parameters
+    ----------
+    estimator : object
+        With a ``predict`` method.
+    features : sequence of Feature
+    shape : tuple of int, optional
+        That of one row's prediction.
+    """
+
+    name = "scikit-learn"
+    gives_up_lock = False
+    merges = False
+    unpickles = True
+
+    def __init__(
+        self, estimator: Any, features: Sequence[Feature], shape: tuple[int, ...] = ()
+    ) -> None:
+        self._estimator = estimator
+        self._features = tuple(features)
+        self._shape = shape
+        self._by_name = hasattr(estimator, "feature_names_in_") or any(
+            feature.type == "string" for feature in features
+        )
+
+    def predict(self, X: Matrix) -> npt.NDArray[Any]:
+        """See `Runtime.predict`."""
+        return np.asarray(self._estimator.predict(self._input(X))).reshape(len(X), *self._shape)
+
+    @property
+    def classes(self) -> list[Any]:
+        """What a classifier tells apart, in its own order."""
+        return list(np.asarray(getattr(self._estimator, "classes_", ())).tolist())
+
+    def _input(self, X: Matrix) -> Any:
+        if not self._by_name:
+            return X
+        import pandas as pd
+
+        return pd.DataFrame(
+            {
+                feature.name: _column(X, index, feature, np.float64)[:, 0]
+                for index, feature in enumerate(self._features)
+            }
+        )
+
+
+def kind(directory: ModelDirectory) -> type[OnnxRuntime | EstimatorRuntime]:
+    """Return what answers from a model directory, without loading it."""
+    return OnnxRuntime if directory.model_file == ONNX else EstimatorRuntime
+
+
+def load(directory: ModelDirectory) -> Runtime:
+    """Make the runtime of a checked model directory and see that its golden rows come out.
+
+    Raises
+    ------
+    ModelDirectoryError
+        If the file can't be loaded, was made by another version of scikit-learn, or a golden row
+        comes out differently.
+    """
+    signature = Signature(directory.manifest)
+    shape = signature.output.shape
+    if kind(directory) is OnnxRuntime:
+        runtime: Runtime = _load_graph(directory, shape)
+    else:
+        runtime = load_estimator(directory, shape)
+    check_golden(directory, signature, runtime)
+    return runtime
+
+
+def check_golden(directory: ModelDirectory, signature: Signature, runtime: Runtime) -> None:
+    """See that every golden row comes out as the manifest says.
+
+    Raises
+    ------
+    ModelDirectoryError
+    """
+    expected = signature.golden_y
+    try:
+        actual = runtime.predict(signature.golden_X)
+    except Exception as error:
+        raise ModelDirectoryError(
+            directory.path,
+            directory.model_file,
+            f"{runtime.name} can't predict the golden rows ({_first_line(error)})",
+            "train the model again",
+        ) from error
+    for row in range(len(expected)):
+        if not agree(actual[[row]], expected[[row]], directory.manifest.tolerance):
+            raise ModelDirectoryError(
+                directory.path,
+                directory.model_file,
+                f"golden row {row + 1} comes out as {actual[row]}, not {expected[row]}",
+                "train the model again with the libraries that serve it",
+            )
+
+
+def agree(actual: npt.NDArray[Any], expected: npt.NDArray[Any], tolerance: Tolerance) -> bool:
+    """Tell whether every prediction is within the tolerance of the expected one."""
+    if not np.issubdtype(expected.dtype, np.floating):
+        return bool(np.array_equal(actual, expected))
+    return bool(np.allclose(actual, expected, rtol=tolerance.relative, atol=tolerance.absolute))
+
+
+def _load_graph(directory: ModelDirectory, shape: tuple[int, ...]) -> OnnxRuntime:
+    try:
+        return OnnxRuntime(directory.model, directory.manifest.features, shape)
+    except Exception as error:
+        raise ModelDirectoryError(
+            directory.path,
+            ONNX,
+            f"ONNX Runtime can't load it ({_first_line(error)})",
+            "train the model again",
+        ) from error
+
+
+def load_estimator(directory: ModelDirectory, shape: tuple[int, ...] = ()) -> EstimatorRuntime:
+    """Make the runtime of an estimator, whatever its golden rows.
+
+    Parameters
+    ----------
+    directory : ModelDirectory
+    shape : tuple of int, optional
+        That of one row's prediction.
+
+    Raises
+    ------
+    ModelDirectoryError
+        If it can't be unpickled, or was made by another version of scikit-learn.
+    """
+    trained = directory.manifest.libraries.get("scikit-learn", "")
+    try:
+        installed = metadata.version("scikit-learn")
+    except metadata.PackageNotFoundError:
+        raise ModelDirectoryError(
+            directory.path,
+            JOBLIB,
+            "needs scikit-learn, which is not installed",
+            f"install scikit-learn {trained}".rstrip(),
+        ) from None
+    if trained and trained != installed:
+        raise ModelDirectoryError(
+            directory.path,
+            JOBLIB,
+            f"made by scikit-learn {trained}, and {installed} is installed",
+            "train the model again with the installed version or install the other",
+        )
+    import joblib
+
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", "Trying to unpickle estimator")
+            estimator = joblib.load(io.BytesIO(directory.model))
+    except Exception as error:
+        raise ModelDirectoryError(
+            directory.path,
+            JOBLIB,
+            f"can't be unpickled ({_first_line(error)})",
+            "install the packages that the estimator needs or train the model again",
+        ) from error
+    return EstimatorRuntime(estimator, directory.manifest.features, shape)
+
+
+def _column(X: Matrix, index: int, feature: Feature, dtype: Any) -> npt.NDArray[Any]:
+    column = X[:, index : index + 1]
+    if feature.type == "string":
+        return np.array(feature.categories, dtype=object)[column.astype(np.intp)]
+    return _cast(column, dtype)
+
+
+def _cast(X: Matrix, dtype: Any) -> npt.NDArray[Any]:
+    with np.errstate(over="raise"):
+        try:
+            return X.astype(dtype, copy=False)
+        except FloatingPointError:
+            limit = np.finfo(dtype).max
+            raise BadRequest(
+                f"a number is larger than {limit:.2g}, the largest of {dtype.__name__}"
+            ) from None
+
+
+def _first_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".splitlines()[0][:200]

@@ -1,0 +1,110 @@
+"""A model without a manifest: a directory with an estimator and the names of its features.
+
+::
+
+    model/
+    ├── model.joblib       the estimator
+    └── features.json      the names of its features in their order: ``["RM"]``
+
+Its manifest is made up here. What is not known stays empty, and its only golden row is one of zeros
+that it predicts when it is loaded: enough to see that it goes on answering, not that it is right.
+"""
+
+import dataclasses
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import orjson
+
+from model_server.errors import ModelDirectoryError
+from model_server.model import directory as model_directory
+from model_server.model.directory import JOBLIB, MANIFEST, ModelDirectory
+from model_server.model.manifest import Conversion, Feature, Golden, Manifest, Target
+from model_server.model.runtime import EstimatorRuntime
+
+FEATURES = "features.json"
+
+_CURE = f'write the names of the features into {FEATURES} as a JSON list: ["RM"]'
+
+
+def is_one(directory: Path) -> bool:
+    """Tell whether a directory holds a model and no manifest."""
+    return (directory / JOBLIB).exists() and not (directory / MANIFEST).exists()
+
+
+def read(directory: Path) -> ModelDirectory:
+    """Read such a directory; nothing is unpickled.
+
+    Returns
+    -------
+    ModelDirectory
+        Named ``model``; its digest is that of the estimator, and it has no golden row yet.
+
+    Raises
+    ------
+    ModelDirectoryError
+        If a file is missing, unreadable or not what it should be.
+    """
+    names = _names(directory)
+    model = model_directory.read_bytes(directory, JOBLIB)
+    digest = hashlib.sha256(model).hexdigest()
+    manifest = Manifest(
+        name="model",
+        version=digest[:12],
+        task="regression",
+        estimator="",
+        features=tuple(Feature(name=name) for name in names),
+        target=Target(name="prediction"),
+        rows=0,
+        conversion=Conversion(converted=False, reason="a model without a manifest"),
+        golden=Golden(instances=(), predictions=()),
+        libraries={},
+        files={JOBLIB: digest},
+    )
+    return ModelDirectory(directory, manifest, digest, JOBLIB, model)
+
+
+def complete(found: ModelDirectory, runtime: EstimatorRuntime) -> ModelDirectory:
+    """Add what only the loaded estimator tells: its classes and a golden row.
+
+    Raises
+    ------
+    ModelDirectoryError
+        If it can't predict a row of zeros.
+    """
+    manifest = found.manifest
+    X = np.zeros((1, len(manifest.features)))
+    try:
+        y = runtime.predict(X)
+    except Exception as error:
+        raise ModelDirectoryError(
+            found.path,
+            JOBLIB,
+            f"can't predict a row of {len(manifest.features)} zeros ({error})".replace("\n", " "),
+            f"see that {FEATURES} names its features, all of them numbers",
+        ) from error
+    classes = tuple(runtime.classes)
+    described = {
+        "task": "classification" if classes else "regression",
+        "target": manifest.target.model_copy(update={"classes": classes}),
+        "golden": Golden(instances=(tuple(X[0].tolist()),), predictions=tuple(y.tolist())),
+    }
+    return dataclasses.replace(found, manifest=manifest.model_copy(update=described))
+
+
+def _names(directory: Path) -> list[str]:
+    if not (directory / FEATURES).exists():
+        raise ModelDirectoryError(directory, FEATURES, f"is missing, as is {MANIFEST}", _CURE)
+    try:
+        names = orjson.loads(model_directory.read_bytes(directory, FEATURES))
+    except orjson.JSONDecodeError as error:
+        raise ModelDirectoryError(directory, FEATURES, f"is not JSON ({error})", _CURE) from error
+    if (
+        not isinstance(names, list)
+        or not names
+        or not all(isinstance(name, str) and name for name in names)
+        or len(set(names)) < len(names)
+    ):
+        raise ModelDirectoryError(directory, FEATURES, "is no list of different names", _CURE)
+    return names

@@ -1,0 +1,1 @@
+"""Amazon SageMaker's routes, and the models that it loads."""

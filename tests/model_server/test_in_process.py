@@ -1,0 +1,96 @@
+"""The applications answer in any ASGI server, and only what is allowed."""
+
+from pathlib import Path
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route as StarletteRoute
+
+from model_server.http.allowed_routes import AllowedRoutes, Route
+from model_server.http.fast_path import FastPath
+from model_server.inference.executor import Executors
+from model_server.inference.served import Served
+from model_server.model import directory, runtime
+
+
+async def whole(request: Request) -> PlainTextResponse:
+    return PlainTextResponse(f"reached {request.url.path}")
+
+
+REACHED = Starlette(
+    routes=[StarletteRoute("/{path:path}", whole, methods=["GET", "POST", "DELETE"])]
+)
+ROUTES = (
+    Route("GET", "/v1/models/{name}"),
+    Route("POST", "/v1/models/{name}:predict"),
+    Route("GET", "/models"),
+    Route("POST", "/models"),
+)
+
+
+@pytest.fixture
+def rooms(models: Path) -> Served:
+    read = directory.read(models / "rooms")
+    return Served(read, runtime.load(read), Executors(queue_limit_s=60), rows_limit=10)
+
+
+def client(app: FastPath | AllowedRoutes) -> httpx.AsyncClient:
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://server")
+
+
+async def test_a_prediction(rooms: Served) -> None:
+    async with client(FastPath(REACHED, {"rooms": rooms})) as server:
+        answer = await server.post("/v1/models/rooms:predict", json={"instances": [[6.5]]})
+        assert answer.json()["predictions"] == pytest.approx([21310.95], abs=0.01)
+        answer = await server.post(
+            "/v1/models/rooms:predict",
+            content="RM\n5\nsix\n",
+            headers={"content-type": "text/csv", "accept": "text/csv"},
+        )
+        assert answer.status_code == 400
+        assert answer.json() == {
+            "error": "row 2, feature 'RM': 'six' is not a number",
+            "row": 2,
+            "feature": "RM",
+        }
+        answer = await server.get("/v1/models/rooms")
+        assert answer.text == "reached /v1/models/rooms"
+
+
+async def test_each_stage_is_timed_once(rooms: Served) -> None:
+    async with client(FastPath(REACHED, {"rooms": rooms})) as server:
+        for row in ([6.5], ["six"], [7]):
+            await server.post("/v1/models/rooms:predict", json={"instances": [row]})
+    stages = (rooms.reading, rooms.predicting, rooms.writing)
+    assert [stage.cumulative()[-1] for stage in stages] == [2, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "told"),
+    [
+        ("GET", "/v1/models/rooms", 200, "reached /v1/models/rooms"),
+        ("POST", "/v1/models/rooms:predict", 200, "reached"),
+        ("GET", "/v1/models/rooms:predict", 405, "POST"),
+        ("POST", "/v1/models/rooms:explain", 404, ""),
+        ("DELETE", "/models", 405, "GET, POST"),
+        ("POST", "/models", 200, "reached"),
+        ("POST", "/v2/repository/models/rooms/unload", 404, ""),
+        ("GET", "/v1/models/rooms/", 404, ""),
+        ("GET", "/v1/models/a/b", 404, ""),
+        ("GET", "/", 404, ""),
+    ],
+)
+async def test_what_is_not_in_the_list_is_not_reached(
+    method: str, path: str, status: int, told: str
+) -> None:
+    async with client(AllowedRoutes(REACHED, ROUTES)) as server:
+        answer = await server.request(method, path)
+    assert answer.status_code == status
+    if status == 200:
+        assert told in answer.text
+    else:
+        assert answer.headers.get("allow", "") == told
+        assert answer.json()["error"].endswith(f"{method} {path}")
