@@ -37,7 +37,7 @@ class CSVReader:
 
 
 class CSVWriter:
-    """Write a prediction a line."""
+    """Write a prediction a line, in as many columns as it has numbers."""
 
     media_type = media_types.CSV
 
@@ -46,7 +46,7 @@ class CSVWriter:
         if plain_rows.are_numbers(y):
             return plain_rows.lines(y)
         text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows([value] for value in y.tolist())
+        csv.writer(text, lineterminator="\n").writerows(y.reshape(len(y), -1).tolist())
         return text.getvalue().encode()
 
 

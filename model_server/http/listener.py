@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
+import errno
 import functools
 import logging
+import os
 import socket
 from collections.abc import Callable, Iterator
 from typing import cast
@@ -21,6 +23,9 @@ from model_server.metrics import CONNECTIONS
 
 _KEEP_ALIVE_S = 65
 """Longer than the idle time-out of a proxy in front, as KServe has it."""
+
+_BACKLOG = 2048
+"""As uvicorn has it."""
 
 _SWEPT_AT_ONCE = 8
 """So many connections are looked at, and perhaps cut off, before requests have their turn."""
@@ -101,18 +106,26 @@ def listen(port: int, flag: str) -> socket.socket:
     ModelServerError
         If the port is taken.
     """
-    both = socket.has_dualstack_ipv6()
     try:
-        return socket.create_server(
-            ("", port),
-            family=socket.AF_INET6 if both else socket.AF_INET,
-            dualstack_ipv6=both,
-            backlog=2048,
-        )
+        return _bind(port, both=socket.has_dualstack_ipv6())
     except OSError as error:
         raise ModelServerError(
-            f"port {port} can't be listened on ({error.strerror}); choose another with {flag}"
+            f"port {port} can't be listened on ({os.strerror(error.errno or 0)}); "
+            f"choose another with {flag}"
         ) from error
+
+
+def _bind(port: int, *, both: bool) -> socket.socket:
+    if not both:
+        return socket.create_server(("", port), backlog=_BACKLOG)
+    try:
+        return socket.create_server(
+            ("", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=_BACKLOG
+        )
+    except OSError as error:
+        if error.errno != errno.EADDRNOTAVAIL:  # where IPv6 is compiled in and turned off
+            raise
+        return _bind(port, both=False)
 
 
 USED = {

@@ -24,7 +24,7 @@ from model_server.http.allowed_routes import Route
 from model_server.inference.health import Health
 from model_server.kserve.errors import ours
 from model_server.kserve.repository import Repository
-from model_server.model.schema import describe
+from model_server.model.signature import describe
 
 warnings.filterwarnings("ignore", "ORJSONResponse is deprecated")  # KServe's answers use it
 

@@ -114,7 +114,7 @@ def test_dev_brings_edits_into_the_cluster(
         [pod] = kubernetes.pods(NAMESPACE)
         page = f"http://127.0.0.1:{application_port}/"
         assert "Home value" in text_of(page)
-        schema = skaffold.folder / "model_server/model/schema.py"
+        schema = skaffold.folder / "model_server/model/signature.py"
         before = schema.read_text()
         assert '"title": column.name' in before
         schema.write_text(before.replace('"title": column.name', '"title": "EDITED"'))

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import jsonschema
 import pytest
 
@@ -149,6 +150,11 @@ def test_a_taken_port_refuses_to_start(server: ServerProcess, models: Path) -> N
     assert line.endswith("(Address already in use); choose another with --http-port")
     line = refuse(models, "--http-port", "0", "--grpc-port", str(server.grpc_port))
     assert line.endswith("(Address already in use); choose another with --grpc-port")
+
+
+def test_it_listens_on_ipv6_as_well(server: ServerProcess) -> None:
+    answer = httpx.get(f"http://[::1]:{server.http_port}/v1/models")
+    assert answer.json() == {"models": ["boston", "rooms"]}
 
 
 def libraries(server: ServerProcess) -> set[str]:
