@@ -144,14 +144,14 @@ class Server:
             drain_timeout_s=settings.drain_timeout_s,
         )
         return HTTPServer(
-            self._app(),
+            self.application(),
             limits.fit_to_open_files(),
             self._health,
             self._certificate,
             on_started,
         )
 
-    def _app(self) -> ASGIApp:
+    def application(self) -> ASGIApp:
         """Return what answers a request: from the outermost, tokens, limits, predictions, all else.
 
         KServe's routes come last and only those that are allowed.

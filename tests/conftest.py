@@ -1,7 +1,7 @@
 """Fixtures of every test: a clean environment, the trained models, a server on free ports.
 
 A test that needs a missing program is skipped with a line that names it; with ``REQUIRE_ALL=1`` a
-skip is a failure.
+skip is a failure. ``--fast`` runs those alone that start no process and train no built-in model.
 """
 
 import os
@@ -16,6 +16,36 @@ import pytest
 from tests.server_process import ROOT, ServerProcess
 
 REQUIRE_ALL = os.environ.get("REQUIRE_ALL") == "1"
+
+_STARTING = {"application_image", "models", "run", "server_image"}
+"""Fixtures that start processes; so do tests with the mark ``slow`` or ``needs``."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--fast", action="store_true", help="only tests that start no process")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--fast"):
+        sys.addaudithook(_start_nothing)
+
+
+def _start_nothing(event: str, arguments: tuple[object, ...]) -> None:
+    if event == "subprocess.Popen":
+        raise RuntimeError(f"a fast test starts {arguments[0]}: mark it with pytest.mark.slow")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("--fast"):
+        return
+    starting = [item for item in items if _starts(item)]
+    config.hook.pytest_deselected(items=starting)
+    items[:] = [item for item in items if item not in starting]
+
+
+def _starts(item: pytest.Item) -> bool:
+    fixtures = _STARTING & set(getattr(item, "fixturenames", ()))
+    return bool(fixtures) or any(item.get_closest_marker(mark) for mark in ("needs", "slow"))
 
 
 @pytest.fixture(autouse=True)

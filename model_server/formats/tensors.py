@@ -14,7 +14,7 @@ INPUT = "input-0"
 OUTPUT = "output-0"
 
 _INPUT_TYPES = {"number": "FP64", "string": "BYTES"}
-_OUTPUT_TYPES = {"f": "FP64", "i": "INT64", "U": "BYTES"}
+_OUTPUT_TYPES = {"f": "FP64", "i": "INT64", "O": "BYTES", "U": "BYTES"}
 
 
 @dataclass(frozen=True)

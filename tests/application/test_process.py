@@ -16,6 +16,8 @@ from tests.application.application_process import ApplicationProcess
 from tests.application.stand_in import StandIn, busy
 from tests.server_process import DEADLINE_S, ROOT, ServerProcess, free_port
 
+pytestmark = pytest.mark.slow
+
 DATA = ROOT / "training" / "data" / "boston_housing.csv"
 
 

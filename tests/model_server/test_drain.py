@@ -15,6 +15,8 @@ from tests.model_server import slow_model
 from tests.model_server.raw_connection import GOOD, RawConnection, request
 from tests.server_process import DEADLINE_S, ServerProcess, until
 
+pytestmark = pytest.mark.slow
+
 JSON = "application/json"
 
 

@@ -5,10 +5,13 @@ import subprocess
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests.model_server import slow_model
 from tests.model_server.raw_connection import RawConnection, request
 from tests.server_process import DEADLINE_S, ServerProcess, until
+
+pytestmark = pytest.mark.slow
 
 JSON = "application/json"
 LARGE = '{"instances": [[101]]}'

@@ -15,6 +15,8 @@ from tests.model_server import bare_model
 from tests.sagemaker.router import Router
 from tests.server_process import ServerProcess
 
+pytestmark = pytest.mark.slow
+
 CSV = "text/csv"
 
 

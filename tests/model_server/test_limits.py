@@ -14,6 +14,8 @@ from tests.model_server import slow_model
 from tests.model_server.raw_connection import GOOD, RawConnection, request
 from tests.server_process import ServerProcess, until
 
+pytestmark = pytest.mark.slow
+
 PREDICT = "/v1/models/slow:predict"
 
 

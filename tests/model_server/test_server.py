@@ -130,6 +130,7 @@ def test_a_broken_model_can_be_skipped(own_models: Path, tmp_path: Path) -> None
     assert "model.onnx: damaged or changed (7 bytes" in server.records()[0]["message"]
 
 
+@pytest.mark.slow
 def test_no_model_at_all_refuses_to_start(tmp_path: Path) -> None:
     assert refuse(tmp_path / "nowhere").endswith("is not a directory; set --models to one")
     (tmp_path / "empty").mkdir()
@@ -184,6 +185,7 @@ def test_an_estimator_brings_what_it_needs(own_models: Path, tmp_path: Path) -> 
         assert "sklearn" in libraries(server)
 
 
+@pytest.mark.slow
 def test_what_kserve_defers_is_there_when_it_is_used() -> None:
     script = (
         "import sys, model_server.__main__\n"

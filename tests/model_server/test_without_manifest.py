@@ -14,6 +14,7 @@ from tests.model_server.test_sagemaker import CSV, JSON, invoke
 from tests.server_process import ServerProcess, refuse
 
 
+@pytest.mark.slow
 def test_a_bare_estimator_is_served(tmp_path: Path) -> None:
     given = bare_model.write(tmp_path / "model", bare_model.line())
     with ServerProcess(
@@ -26,6 +27,7 @@ def test_a_bare_estimator_is_served(tmp_path: Path) -> None:
         assert list(schema["features"]["properties"]) == ["RM"]
 
 
+@pytest.mark.slow
 def test_a_bare_classifier_answers_its_labels(tmp_path: Path) -> None:
     classifier = LogisticRegression().fit(np.array([[5.0], [7.0]]), ["cheap", "dear"])
     given = bare_model.write(tmp_path / "model", classifier)
@@ -80,6 +82,7 @@ def load(directory: Path) -> ModelDirectory:
     return without_manifest.complete(read, runtime.load_estimator(read))
 
 
+@pytest.mark.slow
 def test_a_bare_model_is_a_pickle(tmp_path: Path) -> None:
     given = bare_model.write(tmp_path / "model", bare_model.line())
     line = refuse(tmp_path, "--no-pickle", f"--sagemaker-models={given}", word="serve")

@@ -12,6 +12,8 @@ from training.dataset import build
 from training.evaluation import evaluate, interval
 from training.settings import Settings
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def dataset() -> Any:

@@ -96,7 +96,12 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(
+    "case",
+    [  # the first histogram boosting of a process looks for its cores with a program
+        pytest.param(case, marks=pytest.mark.slow if "histogram" in case else ()) for case in CASES
+    ],
+)
 def test_round_trip(case: Any, tmp_path: Path) -> None:
     estimator, target, features, converts = CASES[case]
     dataset = build(samples.table(), target, features)
@@ -126,6 +131,7 @@ def test_a_data_frame_of_numbers_keeps_its_names(tmp_path: Path) -> None:
     assert runtime.agree(answers, fitted.predict(dataset.frame), read.manifest.tolerance)
 
 
+@pytest.mark.slow
 def test_histogram_boosting_is_refused_for_its_answers() -> None:
     dataset = build(samples.table(), "price", NUMBERS)
     fitted = HistGradientBoostingRegressor(min_samples_leaf=3).fit(dataset.X, dataset.y)

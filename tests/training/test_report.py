@@ -118,6 +118,7 @@ def test_it_says_what_the_data_is_and_is_not_for(page: "Page") -> None:
     assert "Harrison & Rubinfeld (1978)" in page.text
 
 
+@pytest.mark.slow
 def test_no_cap_is_told_of_where_no_row_is_at_it(tmp_path: Path) -> None:
     cells = table.read(boston.DATA)
     rows = [row for row, value in enumerate(cells["MEDV"]) if float(value) < 50][:60]

@@ -18,6 +18,8 @@ from tests.training.jobs import Job
 from training import boston
 from training.metrics import DEFINITIONS
 
+pytestmark = pytest.mark.slow
+
 FLATS = samples.text(samples.table(), "shape", "area", "age", "price")
 QUICK = {"target": "price", "features": "area", "candidates": "linear"}
 

@@ -1,0 +1,157 @@
+"""The same rows get the same answer, or the same error, by every way in; all in this process."""
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+
+from model_server import settings
+from model_server.inference.executor import Executors
+from model_server.kserve.repository import Repository
+from model_server.model.load_policy import LoadPolicy
+from model_server.server import Server
+from tests.model_server import small_models
+
+JSON, CSV, LINES = "application/json", "text/csv", "application/jsonlines"
+
+
+@pytest.fixture(scope="module")
+def application(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The whole application; there is one in a process, as KServe's is a global."""
+    models = small_models.write(tmp_path_factory.mktemp("small"))
+    executors = Executors(queue_limit_s=60)
+    repository = Repository(models, LoadPolicy({}, pickle=True), executors, rows_limit=100)
+    repository.open(skip_broken=False)
+    return Server(settings.parse(["--body-limit-bytes", "100000"], {}), repository).application()
+
+
+@pytest.fixture
+async def client(application: Any) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(application, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://server") as opened:
+        yield opened
+
+
+ROWS: dict[str, list[list[Any]]] = {
+    "numbers": [[1.5, 20], [8.25, 3], [4, 0]],
+    "labels": [[1.5, 20], [8.25, 3], [4, 0]],
+    "stars": [[1.5, 20], [8.25, 3], [4, 0]],
+    "shapes": [[1.5, "round"], [8.25, "flat"]],
+    "estimator": [[1.5, 20], [8.25, 3], [4, 0]],
+}
+
+
+async def chunks(content: bytes) -> AsyncIterator[bytes]:
+    yield content
+
+
+class Ways:
+    """The ways in; each returns the predictions, or the status and the error."""
+
+    def __init__(self, client: httpx.AsyncClient, model: str) -> None:
+        self._client = client
+        self._model = model
+        self._names = small_models.MODELS[model][2]
+
+    async def all(self, rows: list[list[Any]]) -> dict[str, Any]:
+        lists = {"instances": rows}
+        objects = {"instances": [dict(zip(self._names, row, strict=True)) for row in rows]}
+        lines = "\n".join(map(json.dumps, rows))
+        csv = "\n".join(",".join(map(str, row)) for row in rows)
+        header = ",".join(self._names)
+        return {
+            "lists": await self._v1(json.dumps(lists), JSON),
+            "objects": await self._v1(json.dumps(objects), JSON),
+            "a bare list": await self._v1(json.dumps(rows), JSON),
+            "lines": await self._v1(lines, LINES),
+            "CSV": await self._v1(csv, CSV),
+            "CSV with a header": await self._v1(f"{header}\n{csv}", CSV),
+            "by KServe's route": await self._v1(json.dumps(lists), JSON, announced=False),
+            "v2": await self._v2(rows),
+        }
+
+    async def _v1(self, text: str, media_type: str, *, announced: bool = True) -> Any:
+        content: Any = text.encode() if announced else chunks(text.encode())
+        answer = await self._client.post(
+            f"/v1/models/{self._model}:predict",
+            content=content,
+            headers={"content-type": media_type},
+        )
+        return answer.json()["predictions"] if answer.is_success else _refused(answer)
+
+    async def _v2(self, rows: list[list[Any]]) -> Any:
+        inputs = [
+            {
+                "name": name,
+                "shape": [len(rows), 1],
+                "datatype": "BYTES" if isinstance(cells[0], str) else "FP64",
+                "data": list(cells),
+            }
+            for name, cells in zip(self._names, zip(*rows, strict=True), strict=True)
+        ]
+        answer = await self._client.post(f"/v2/models/{self._model}/infer", json={"inputs": inputs})
+        return answer.json()["outputs"][0]["data"] if answer.is_success else _refused(answer)
+
+
+def _refused(answer: httpx.Response) -> tuple[int, Any]:
+    return answer.status_code, answer.json()
+
+
+@pytest.mark.parametrize("model", ROWS)
+async def test_every_way_gives_the_estimators_own_answer(
+    client: httpx.AsyncClient, model: str
+) -> None:
+    ways = await Ways(client, model).all(ROWS[model])
+    estimator, _target, features = small_models.MODELS[model]
+    import pandas as pd
+
+    frame = pd.DataFrame(ROWS[model], columns=features)
+    inputs = frame if model == "shapes" else frame.to_numpy(dtype=np.float64)
+    expected = estimator.predict(inputs).tolist()
+    for way, answer in ways.items():
+        if isinstance(expected[0], float):
+            assert answer == pytest.approx(expected, rel=1e-5), way
+        else:
+            assert answer == expected, way
+
+
+@pytest.mark.parametrize(
+    ("model", "rows", "told"),
+    [
+        ("shapes", [[1.5, "round"], [2, "oval"]], {"row": 2, "feature": "shape"}),
+        ("numbers", [[1, 2]] * 101, {}),
+    ],
+)
+async def test_every_way_refuses_alike(
+    client: httpx.AsyncClient, model: str, rows: list[list[Any]], told: dict[str, Any]
+) -> None:
+    ways = await Ways(client, model).all(rows)
+    first = ways["lists"]
+    assert {name: value for name, value in first[1].items() if name != "error"} == told
+    assert all(answer == first for answer in ways.values()), ways
+
+
+async def test_metrics_count_each_request_once(client: httpx.AsyncClient) -> None:
+    def count(text: str, stage: str) -> float:
+        name = f'request_{stage}_seconds_count{{model_name="stars"}} '
+        [line] = [line for line in text.splitlines() if line.startswith(name)]
+        return float(line.removeprefix(name))
+
+    before = (await client.get("/metrics")).text
+    ways = await Ways(client, "stars").all(ROWS["stars"])
+    after = (await client.get("/metrics")).text
+    for stage in ("preprocess", "predict", "postprocess"):
+        assert count(after, stage) - count(before, stage) == len(ways)
+
+
+async def test_the_schema_and_the_metadata_say_what_is_given(client: httpx.AsyncClient) -> None:
+    described = (await client.get("/v1/models/shapes/schema")).json()
+    assert described["features"]["properties"]["shape"]["enum"] == ["flat", "round", "square"]
+    metadata = (await client.get("/v2/models/shapes")).json()
+    assert [tensor["name"] for tensor in metadata["inputs"]] == ["area", "shape"]
+    assert (await client.get("/v2/models/labels")).json()["outputs"][0]["datatype"] == "BYTES"
+    assert (await client.get("/v2/models/nope")).status_code == 404
+    assert (await client.get("/v1/models/nope/schema")).status_code == 404
