@@ -1,143 +1,194 @@
 """The settings: one frozen object, from flags and from ``MODEL_SERVER_*`` variables.
 
 This is the only place that reads the environment. A flag wins over its variable, and that over what
-Amazon SageMaker sets where it starts the server with the word ``serve``.
+Amazon SageMaker sets where it starts the server with the word ``serve``. Each setting is told once,
+as a field of `Settings`: its flag, its variable, its line of the help, what is said of a bad value
+and its schema in the chart are made from that.
 """
 
 import argparse
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import Field, dataclass, field, fields
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, NoReturn, Self, get_args
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic.fields import FieldInfo
 
 PREFIX = "MODEL_SERVER_"
 SERVE = "serve"
-_LEVELS = ("debug", "info", "warning", "error")
+_PLATFORM = {
+    "http_port": "SAGEMAKER_BIND_TO_PORT",
+    "default_accept": "SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT",
+    "multi_model": "SAGEMAKER_MULTI_MODEL",
+}
+"""What is read from a variable of the platform's own after the word ``serve``."""
 _BATCH_QUEUE_LIMIT_MS = 60_000
 """A batch job sends no more at a time than it is told to, and waits."""
+_DAY_S = 24 * 60 * 60
+"""More is a mistake in the unit, and timers of the system overflow somewhere."""
 
 
-def _setting(
-    help_text: str,
-    *,
-    default: Any,
-    kind: Callable[[str], Any] | None = None,
-    choices: Sequence[str] | None = None,
-    sagemaker: str = "",
-) -> Any:
-    """Declare a setting; one whose default is a tuple may be given many times.
+def _pins(given: Any) -> Any:
+    """Read each ``name=sha256:...``: a list from flags, parted by commas from a variable."""
+    if isinstance(given, Mapping):
+        return given
+    pins = {}
+    for text in given.split(",") if isinstance(given, str) else given:
+        name, _, digest = text.strip().partition("=sha256:")
+        if not name or not re.fullmatch("[0-9a-f]{64}", digest):
+            raise ValueError(f"{text!r:.80} is not name=sha256:<64 hexadecimal digits>")
+        pins[name] = digest
+    return pins
 
-    `sagemaker` is the variable that is read for it after the word ``serve``.
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+Limit = Annotated[int, Field(ge=1)]
+LimitOrNone = Annotated[int, Field(ge=0)]
+Message = Annotated[int, Field(ge=1, le=2**31 - 1)]  # gRPC counts in 32 bits
+Seconds = Annotated[int, Field(ge=1, le=_DAY_S)]
+SecondsOrNone = Annotated[int, Field(ge=0, le=_DAY_S)]
+Milliseconds = Annotated[int, Field(ge=0, le=_DAY_S * 1000)]
+Level = Literal["debug", "info", "warning", "error"]
+Pins = Annotated[dict[str, str], BeforeValidator(_pins)]
+
+
+class Settings(BaseModel):
+    """What can be set, each with its bounds, its default and its help.
+
+    The help is not in docstrings, as pydantic would look for them in every module: 40 ms a start.
     """
-    told = {"help": help_text, "kind": kind or type(default), "choices": choices}
-    return field(default=default, metadata={**told, "sagemaker": sagemaker})
 
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
-def _pin(text: str) -> tuple[str, str]:
-    """Read ``name=sha256:...``."""
-    name, _, digest = text.partition("=")
-    if not name or not re.fullmatch("sha256:[0-9a-f]{64}", digest):
-        raise argparse.ArgumentTypeError(f"{text!r} is not name=sha256:<64 hexadecimal digits>")
-    return name, digest.removeprefix("sha256:")
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What can be set, each with its default and its help."""
-
-    models: Path = _setting(
-        "folder whose model directories are served", default=Path("models"), kind=Path
+    models: Path = Field(Path("models"), description="folder whose model directories are served")
+    http_port: Port = Field(
+        8080, description="port of the v1 and v2 REST routes; 0 takes a free one"
     )
-    http_port: int = _setting(
-        "port of the v1 and v2 REST routes; 0 takes a free one",
-        default=8080,
-        sagemaker="SAGEMAKER_BIND_TO_PORT",
-    )
-    grpc: bool = _setting("serve the v2 gRPC routes as well", default=True)
-    grpc_port: int = _setting("port of the v2 gRPC routes", default=8081)
+    grpc: bool = Field(default=True, description="serve the v2 gRPC routes as well")
+    grpc_port: Port = Field(8081, description="port of the v2 gRPC routes")
 
-    skip_broken: bool = _setting(
-        "serve the sound models and report a broken one as not ready, instead of stopping",
+    skip_broken: bool = Field(
         default=False,
+        description="serve the sound models and report a broken one as not ready, instead of "
+        "stopping",
     )
-    expect_digest: Sequence[tuple[str, str]] = _setting(
-        "serve a model only if this is the SHA-256 of its manifest, written name=sha256:...; once "
-        "for each model, none other is served",
-        default=(),
-        kind=_pin,
+    expect_digest: Pins = Field(
+        {},
+        description="serve a model only if this is the SHA-256 of its manifest; once for each "
+        "model, none other is served",
     )
-    pickle: bool = _setting("serve models without a graph, by unpickling them", default=True)
-    repository_api: bool = _setting(
-        "let requests unload models and load them again from their directories", default=False
+    pickle: bool = Field(
+        default=True, description="serve models without a graph, by unpickling them"
     )
-    token_file: Path | None = _setting(
-        "file of bearer tokens, one a line; only health and metrics are open without one",
-        default=None,
-        kind=Path,
-    )
-    ssl_certfile: Path | None = _setting(
-        "certificate chain in PEM, for HTTPS and gRPC", default=None, kind=Path
-    )
-    ssl_keyfile: Path | None = _setting("its key in PEM", default=None, kind=Path)
-
-    body_limit_bytes: int = _setting("longest request body, in bytes", default=6 * 1024**2)
-    header_limit_bytes: int = _setting("longest request line with headers", default=32 * 1024)
-    rows_limit: int = _setting("most rows of one request", default=2_000_000)
-    header_timeout_s: int = _setting("how long a request's head may take to come in", default=10)
-    body_timeout_s: int = _setting("how long a whole request may, or an answer to go", default=30)
-    connections_limit: int = _setting("most HTTP connections", default=4096)
-    requests_limit: int = _setting("most requests in flight", default=1024)
-    bytes_limit: int = _setting("length of all their bodies together", default=64 * 1024**2)
-    queue_limit_ms: int = _setting(
-        "how long work may wait until it is begun; what would wait longer is answered 503",
-        default=100,
-    )
-
-    sagemaker: bool = _setting("answer Amazon SageMaker's routes as well", default=False)
-    sagemaker_models: Path = _setting(
-        "folder that is served in place of --models where the platform has put a model there",
-        default=Path("/opt/ml/model"),
-        kind=Path,
-    )
-    invocations: str = _setting(
-        "model that /invocations asks, where there are several", default="", kind=str
-    )
-    default_accept: str = _setting(
-        "media type of an answer to the platform whose Accept does not care",
-        default="application/json",
-        sagemaker="SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT",
-    )
-    multi_model: bool = _setting(
-        "begin with no model, and let the platform load and unload them",
+    repository_api: bool = Field(
         default=False,
-        sagemaker="SAGEMAKER_MULTI_MODEL",
+        description="let requests unload models and load them again from their directories",
     )
-    multi_model_root: Path = _setting(
-        "folder below which it may load them from", default=Path("/opt/ml/models"), kind=Path
+    token_file: Path | None = Field(
+        None,
+        description="file of bearer tokens, one a line; only health and metrics are open without "
+        "one",
     )
-    memory_limit_bytes: int = _setting(
-        "memory of the process beyond which no more are loaded; 0: four fifths of what there is",
-        default=0,
+    ssl_certfile: Path | None = Field(
+        None, description="certificate chain in PEM, for HTTPS and gRPC"
+    )
+    ssl_keyfile: Path | None = Field(None, description="its key in PEM")
+
+    body_limit_bytes: Message = Field(6 * 1024**2, description="longest request body, in bytes")
+    header_limit_bytes: Limit = Field(32 * 1024, description="longest request line with headers")
+    rows_limit: Limit = Field(2_000_000, description="most rows of one request")
+    header_timeout_s: Seconds = Field(
+        10, description="how long a request's head may take to come in"
+    )
+    body_timeout_s: Seconds = Field(
+        30, description="how long a whole request may, or an answer to go"
+    )
+    connections_limit: Limit = Field(4096, description="most HTTP connections")
+    requests_limit: Limit = Field(1024, description="most requests in flight")
+    bytes_limit: Limit = Field(64 * 1024**2, description="length of all their bodies together")
+    queue_limit_ms: Milliseconds = Field(
+        100,
+        description="how long work may wait until it is begun; what would wait longer is answered "
+        "503",
     )
 
-    drain_delay_s: int = _setting(
-        "how long connections are still accepted after SIGTERM, while clients move on", default=1
+    sagemaker: bool = Field(default=False, description="answer Amazon SageMaker's routes as well")
+    sagemaker_models: Path = Field(
+        Path("/opt/ml/model"),
+        description="folder that is served in place of --models where the platform has put a model "
+        "there",
     )
-    drain_timeout_s: int = _setting("how long requests in flight may take after that", default=20)
-    health_interval_s: int = _setting(
-        "how often each model predicts its golden rows again; 0: never", default=10
+    invocations: str = Field(
+        "", description="model that /invocations asks, where there are several"
     )
-    stuck_timeout_s: int = _setting(
-        "end the process, and show where it is, if its event loop stands still so long; 0: never",
-        default=60,
+    default_accept: str = Field(
+        "application/json",
+        description="media type of an answer to the platform whose Accept does not care",
+    )
+    multi_model: bool = Field(
+        default=False,
+        description="begin with no model, and let the platform load and unload them",
+    )
+    multi_model_root: Path = Field(
+        Path("/opt/ml/models"), description="folder below which it may load them from"
+    )
+    memory_limit_bytes: LimitOrNone = Field(
+        0,
+        description="memory of the process beyond which no more are loaded; 0: four fifths of what "
+        "there is",
     )
 
-    log_level: str = _setting("least level that is logged", default="info", choices=_LEVELS)
-    access_log: bool = _setting("log a line for every request", default=False)
-    print_example: bool = _setting(
-        "print a curl command to paste once models are served", default=False
+    drain_delay_s: SecondsOrNone = Field(
+        1,
+        description="how long connections are still accepted after SIGTERM, while clients move on",
     )
+    drain_timeout_s: SecondsOrNone = Field(
+        20, description="how long requests in flight may take after that"
+    )
+    health_interval_s: SecondsOrNone = Field(
+        10, description="how often each model predicts its golden rows again; 0: never"
+    )
+    stuck_timeout_s: SecondsOrNone = Field(
+        60,
+        description="end the process, and show where it is, if its event loop stands still so "
+        "long; 0: never",
+    )
+
+    log_level: Level = Field("info", description="least level that is logged")
+    access_log: bool = Field(default=False, description="log a line for every request")
+    print_example: bool = Field(
+        default=False, description="print a curl command to paste once models are served"
+    )
+
+    @model_validator(mode="after")
+    def _go_together(self) -> Self:
+        if (self.ssl_certfile is None) != (self.ssl_keyfile is None):
+            raise ValueError("--ssl-certfile and --ssl-keyfile go together: set both or none")
+        if self.grpc and self.http_port == self.grpc_port != 0:
+            raise ValueError(
+                f"--http-port and --grpc-port are both {self.http_port}: "
+                "set another for one of them, or --no-grpc"
+            )
+        return self
+
+
+_KINDS: dict[Any, tuple[str, str]] = {
+    bool: ("", "true or false"),
+    int: ("INT", "a whole number"),
+    str: ("TEXT", "a text in UTF-8"),
+    Path: ("PATH", "a path"),
+    Path | None: ("PATH", "a path"),
+    Level: (f"{{{','.join(get_args(Level))}}}", f"one of {', '.join(get_args(Level))}"),
+    dict[str, str]: ("NAME=sha256:...", "name=sha256:<64 hexadecimal digits>"),
+}
+"""By its type, how a value is written in the help, and what it must be."""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong in one line, which the usage would hide."""
+        self.exit(2, f"{self.prog}: error: {message}\n")
 
 
 def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
@@ -154,7 +205,28 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
     SystemExit
         With status 0 after ``--help``, with status 2 after a line that names a bad setting.
     """
-    parser = argparse.ArgumentParser(
+    parser = _parser()
+    given: dict[str, tuple[str, Any]] = {}  # where each setting was found, and its value
+    if list(arguments[:1]) == [SERVE]:
+        arguments = arguments[1:]
+        given = _platform(environment)
+    names = {PREFIX + name.upper(): name for name in Settings.model_fields}
+    for variable, text in environment.items():
+        if variable in names:
+            given[names[variable]] = (variable, text)
+        elif variable.startswith(PREFIX):
+            parser.error(f"{variable} is not a setting; --help lists them")
+    for name, value in vars(parser.parse_args(arguments)).items():
+        given[name] = (_flag(name), value)
+    try:
+        return Settings.model_validate({name: value for name, (_, value) in given.items()})
+    except ValidationError as error:
+        told = (_told(problem, given) for problem in error.errors())
+        parser.error("; ".join(told))
+
+
+def _parser() -> _Parser:
+    parser = _Parser(
         prog="python -m model_server",
         description="Serve every model directory below a folder, each under its name.",
         epilog=f"Each setting is also read from the environment: --http-port from "
@@ -162,94 +234,69 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
         f"word `{SERVE}` before all flags: that means --sagemaker --no-grpc and the platform's own "
         "variables.",
         allow_abbrev=False,
+        argument_default=argparse.SUPPRESS,
     )
-    for setting in fields(Settings):
-        _add(parser, setting)
-    _check_names(parser, environment)
-    platform = {}
-    if list(arguments[:1]) == [SERVE]:
-        arguments = arguments[1:]
-        platform = _platform(parser, environment)
-    variables = {
-        setting.name: _read(parser, setting, variable, environment[variable])
-        for setting in fields(Settings)
-        if (variable := PREFIX + setting.name.upper()) in environment
-    }
-    flags = vars(parser.parse_args(arguments))
-    settings = Settings(**(platform | variables | flags))
-    for name, value in vars(settings).items():
-        if type(value) is int and value < 0:
-            parser.error(f"--{name.replace('_', '-')} must not be negative: {value}")
-    if (settings.ssl_certfile is None) != (settings.ssl_keyfile is None):
-        parser.error("--ssl-certfile and --ssl-keyfile go together: set both or none")
-    return settings
+    for name, field in Settings.model_fields.items():
+        flags = [_flag(name)]
+        if name.startswith("ssl_"):
+            flags.append("--" + name)  # as KServe writes them
+        default = "none" if field.default in (None, "", {}) else field.default
+        notes = [*filter(None, [_bounds(field)]), f"default: {default}"]
+        options: dict[str, Any] = {"metavar": _KINDS[field.annotation][0]}
+        if field.annotation is bool:
+            options = {"action": argparse.BooleanOptionalAction}
+        elif isinstance(field.default, dict):
+            options["action"] = "append"
+        parser.add_argument(*flags, help=f"{field.description} ({'; '.join(notes)})", **options)
+    return parser
 
 
-def _add(parser: argparse.ArgumentParser, setting: Field[Any]) -> None:
-    kind, choices = setting.metadata["kind"], setting.metadata["choices"]
-    flags = ["--" + setting.name.replace("_", "-")]
-    if setting.name.startswith("ssl_"):
-        flags.append("--" + setting.name)  # as KServe writes them
-    default = "none" if setting.default in (None, ()) else setting.default
-    options: dict[str, Any] = {
-        "help": f"{setting.metadata['help']} (default: {default})",
-        "default": argparse.SUPPRESS,
-    }
-    if kind is bool:
-        options["action"] = argparse.BooleanOptionalAction
-    else:
-        options |= {"type": kind, "choices": choices}
-        options["metavar"] = None if choices else kind.__name__.strip("_").upper()
-    if isinstance(setting.default, tuple):
-        options["action"] = "append"
-    parser.add_argument(*flags, **options)
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
 
 
-def _check_names(parser: argparse.ArgumentParser, environment: Mapping[str, str]) -> None:
-    names = {PREFIX + setting.name.upper() for setting in fields(Settings)}
-    for variable in environment:
-        if variable.startswith(PREFIX) and variable not in names:
-            parser.error(f"{variable} is not a setting; --help lists them")
+def _bounds(field: FieldInfo) -> str:
+    """Return what a number must keep to; nothing for what is no number."""
+    least, most = (
+        next((getattr(each, key) for each in field.metadata if hasattr(each, key)), None)
+        for key in ("ge", "le")
+    )
+    if least is None:
+        return ""
+    return f"{least} or more" if most is None else f"{least} to {most}"
 
 
-def _platform(parser: argparse.ArgumentParser, environment: Mapping[str, str]) -> dict[str, Any]:
-    """Return what Amazon SageMaker's ``serve`` and its variables set.
+def _told(problem: Any, given: Mapping[str, tuple[str, Any]]) -> str:
+    """Say where a bad value came from, what it is, and what is allowed."""
+    reason = problem.get("ctx", {}).get("error")
+    if not problem["loc"]:
+        return str(reason)
+    field = Settings.model_fields[problem["loc"][0]]
+    source, value = given[problem["loc"][0]]
+    if reason is not None:
+        return f"{source}: {reason}"
+    allowed = ", ".join(filter(None, [_KINDS[field.annotation][1], _bounds(field)]))
+    return f"{source} must be {allowed}, not {value!r:.80}"
+
+
+def _platform(environment: Mapping[str, str]) -> dict[str, tuple[str, Any]]:
+    """Return what Amazon SageMaker's ``serve`` and its variables set, and which of them does.
 
     The names are those of its documentation, and of the local mode of its SDK.
     """
-    chosen: dict[str, Any] = {"sagemaker": True, "grpc": False}
-    for setting in fields(Settings):
-        variable = setting.metadata["sagemaker"]
+    chosen: dict[str, tuple[str, Any]] = {"sagemaker": (SERVE, True), "grpc": (SERVE, False)}
+    for name, variable in _PLATFORM.items():
         if variable in environment:
-            chosen[setting.name] = _read(parser, setting, variable, environment[variable])
+            chosen[name] = (variable, environment[variable])
     if environment.get("SAGEMAKER_BATCH", "").lower() == "true":
-        chosen["queue_limit_ms"] = _BATCH_QUEUE_LIMIT_MS
+        chosen["queue_limit_ms"] = ("SAGEMAKER_BATCH", _BATCH_QUEUE_LIMIT_MS)
         payload = environment.get("SAGEMAKER_MAX_PAYLOAD_IN_MB", "")
         at_a_time = environment.get("SAGEMAKER_MAX_CONCURRENT_TRANSFORMS", "")
         if payload.isdecimal() and int(payload):
             limit_bytes = int(payload) * 1024**2
             together_bytes = limit_bytes * (int(at_a_time) if at_a_time.isdecimal() else 1)
-            chosen["body_limit_bytes"] = limit_bytes
-            chosen["bytes_limit"] = max(Settings.bytes_limit, together_bytes)
+            least_bytes = Settings.model_fields["bytes_limit"].default
+            source = "SAGEMAKER_MAX_PAYLOAD_IN_MB"
+            chosen["body_limit_bytes"] = (source, limit_bytes)
+            chosen["bytes_limit"] = (source, max(least_bytes, together_bytes))
     return chosen
-
-
-def _read(parser: argparse.ArgumentParser, setting: Field[Any], variable: str, text: str) -> Any:
-    """Read a variable as its flag is read; one that may be given many times, parted by commas."""
-    kind, choices = setting.metadata["kind"], setting.metadata["choices"]
-    if kind is bool:
-        known = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
-        if text.lower() not in known:
-            parser.error(f"{variable} must be true or false, not {text!r}")
-        return known[text.lower()]
-    try:
-        if isinstance(setting.default, tuple):
-            return [kind(part.strip()) for part in text.split(",")]
-        value = kind(text)
-    except argparse.ArgumentTypeError as error:
-        parser.error(f"{variable}: {error}")
-    except ValueError:
-        parser.error(f"{variable} must be {kind.__name__}, not {text!r}")
-    if choices is not None and value not in choices:
-        parser.error(f"{variable} must be one of {', '.join(choices)}, not {text!r}")
-    return value
