@@ -1,5 +1,7 @@
 """Make what follows from the chart's values.yaml: its schema, its README's table, the manifests.
 
+The schema of a component's settings follows from what its process takes.
+
 ::
 
     python charts/generate.py           write them
@@ -18,6 +20,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic.alias_generators import to_camel
+
+import application.settings
+import model_server.settings
 
 CHART = Path("charts/model-server")
 MANIFESTS = Path("manifests")
@@ -36,6 +42,11 @@ KINDS: dict[type, dict[str, Any]] = {
     list: {"type": "array", "items": {"type": "object"}},
     dict: {"type": "object", "additionalProperties": {"type": "string"}},
 }
+SETTINGS = {
+    "settings": model_server.settings.Settings,
+    "application.settings": application.settings.Settings,
+}
+TAKEN_OVER = ("description", "type", "enum", "minimum", "exclusiveMinimum", "maximum")
 
 
 @dataclass(frozen=True)
@@ -192,8 +203,20 @@ def _object(values: tuple[Value, ...]) -> dict[str, Any]:
 def _schema(value: Value) -> dict[str, Any]:
     if value.children:
         return _object(value.children)
+    if value.path in SETTINGS:
+        return {"description": value.doc, **_settings(SETTINGS[value.path].model_json_schema())}
     kind = {} if "type" in value.schema else KINDS[type(value.default)]
     return {"description": value.doc, **kind, **value.schema}
+
+
+def _settings(model: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of settings by their names in the chart; none can be null."""
+    properties = {}
+    for name, told in model["properties"].items():
+        [kind] = [part for part in told.get("anyOf", [told]) if part["type"] != "null"]
+        every = told | kind
+        properties[to_camel(name)] = {key: every[key] for key in TAKEN_OVER if key in every}
+    return {"type": "object", "additionalProperties": False, "properties": properties}
 
 
 def _shown(default: Any) -> str:

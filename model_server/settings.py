@@ -50,7 +50,7 @@ Seconds = Annotated[int, Field(ge=1, le=_DAY_S)]
 SecondsOrNone = Annotated[int, Field(ge=0, le=_DAY_S)]
 Milliseconds = Annotated[int, Field(ge=0, le=_DAY_S * 1000)]
 Level = Literal["debug", "info", "warning", "error"]
-Pins = Annotated[dict[str, str], BeforeValidator(_pins)]
+Pins = Annotated[dict[str, str], BeforeValidator(_pins, json_schema_input_type=str)]
 
 
 class Settings(BaseModel):

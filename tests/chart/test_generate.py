@@ -50,6 +50,8 @@ def test_nothing_differs(copy: Path) -> None:
         (VALUES, "# -- Most pods.", "# -- The most.", [SCHEMA, README]),
         (VALUES, "grpc: true\n", "grpc: true\n# -- New.\nnew: 1\n", [SCHEMA, README]),
         (SCHEMA, '"minimum": 1,', '"minimum": 2,', [SCHEMA]),
+        (SCHEMA, '"headerTimeoutS": {', '"headTimeoutS": {', [SCHEMA]),
+        (SCHEMA, '"uploadLimitBytes": {', '"uploadLimit": {', [SCHEMA]),
         (README, "| `5` | Most pods. |", "| `5` | Some pods. |", [README]),
         (
             VALUES,

@@ -1,7 +1,10 @@
 """The pod that the values make."""
 
+import json
+
 import pytest
 import yaml
+from pydantic.alias_generators import to_snake
 
 from model_server import settings
 from tests.chart.helm_chart import CHART, HelmChart, Object
@@ -140,6 +143,25 @@ def test_the_server_takes_the_settings(chart: HelmChart) -> None:
     assert (read.grpc, str(read.models)) == (False, "/models")
     assert (read.drain_delay_s, read.drain_timeout_s) == (2, 7)
     assert [port["containerPort"] for port in server["ports"]] == [8080]
+
+
+def test_every_setting_of_the_schema_is_read(chart: HelmChart) -> None:
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    told = schema["properties"]["settings"]["properties"]
+    own = {"models", "httpPort", "grpc", "grpcPort", "drainDelayS", "drainTimeoutS", "expectDigest"}
+    kinds = {"integer": 77, "boolean": True, "string": "text"}
+    given = {
+        name: part["enum"][0] if "enum" in part else kinds[part["type"]]
+        for name, part in told.items()
+        if name not in own
+    }
+    assert len(given) == len(settings.Settings.model_fields) - len(own)
+
+    [server] = chart.pod({"settings": given, "application": {"enabled": False}})["containers"]
+    read = settings.parse([], {entry["name"]: entry["value"] for entry in server["env"]})
+
+    found = read.model_dump(mode="json", exclude={to_snake(name) for name in own})
+    assert found == {to_snake(name): value for name, value in given.items()}
 
 
 def test_the_digests_are_expected(chart: HelmChart) -> None:

@@ -66,7 +66,8 @@ INGRESS = {"enabled": True, "hosts": ["a.example.com"]}
             "service.nodePort needs service.type=NodePort or LoadBalancer",
         ),
         ({"settings": {"httpPort": 80}}, "settings.httpPort is set by the chart"),
-        ({"settings": {"drain_timeout_s": 1}}, "settings.drain_timeout_s is set by the chart"),
+        ({"settings": {"drainTimeoutS": 1}}, "settings.drainTimeoutS is set by the chart"),
+        ({"settings": {"expectDigest": "a"}}, "settings.expectDigest is set by the chart"),
         ({"volumes": [{"name": "models"}]}, 'volumes: the name "models" is the chart\'s own'),
         ({"fullnameOverride": "1st"}, 'the name "1st" must begin with a letter'),
         (
@@ -74,8 +75,8 @@ INGRESS = {"enabled": True, "hosts": ["a.example.com"]}
             "application.settings.endpoint is set by the chart: see mode, service and shutdown",
         ),
         (
-            {"application": {"settings": {"drain_timeout_s": 1}}},
-            "application.settings.drain_timeout_s is set by the chart",
+            {"application": {"settings": {"drainTimeoutS": 1}}},
+            "application.settings.drainTimeoutS is set by the chart",
         ),
         (
             {"application": {"autoscaling": {"minReplicas": 4}}},
@@ -129,7 +130,7 @@ def test_what_cannot_go_together(chart: HelmChart, values: Object, sentence: str
         ({"image": {"tag": 1.0}}, "tag"),
         ({"autoscaling": {"type": "vpa"}}, "type"),
         ({"autoscaling": {"minReplicas": -1}}, "minReplicas"),
-        ({"settings": {"logLevel": {}}}, "logLevel"),
+        ({"shutdown": {"drainSeconds": 0}}, "drainSeconds"),
         ({"models": {"digests": {"rooms": "sha256:12"}}}, "rooms"),
         ({"podAnnotations": {"a": 1}}, "podAnnotations"),
         ({"probes": {"ready": {}}}, "ready"),
@@ -137,7 +138,6 @@ def test_what_cannot_go_together(chart: HelmChart, values: Object, sentence: str
         ({"application": {"image": {"digest": "sha256:abc"}}}, "digest"),
         ({"application": {"autoscaling": {"type": "keda"}}}, "type"),
         ({"application": {"autoscaling": {"minReplicas": 0}}}, "minReplicas"),
-        ({"application": {"settings": {"front": []}}}, "front"),
     ],
 )
 def test_the_schema_refuses(chart: HelmChart, values: Object, where: str) -> None:
@@ -145,6 +145,53 @@ def test_the_schema_refuses(chart: HelmChart, values: Object, where: str) -> Non
 
     assert "values don't meet the specifications of the schema" in refusal
     assert where in refusal
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("bodyLimitByte", 1),
+        ("body_limit_bytes", 1),
+        ("bodyLimitBytes", 0),
+        ("bodyLimitBytes", 2**31),
+        ("bodyLimitBytes", "1"),
+        ("bodyLimitBytes", 1.5),
+        ("headerTimeoutS", 0),
+        ("skipBroken", "yes"),
+        ("skipBroken", 1),
+        ("logLevel", "loud"),
+        ("logLevel", {}),
+        ("invocations", 1),
+        ("tokenFile", []),
+    ],
+)
+def test_the_schema_refuses_a_setting_that_the_server_would(
+    chart: HelmChart, name: str, value: object
+) -> None:
+    refusal = chart.refusal({"settings": {name: value}})
+
+    assert "values don't meet the specifications of the schema" in refusal
+    assert name in refusal
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("fronts", "rooms"),
+        ("front", []),
+        ("rateLimit", -1),
+        ("timeoutS", 0),
+        ("uploadLimitBytes", 0),
+        ("logLevel", "loud"),
+    ],
+)
+def test_the_schema_refuses_a_setting_that_the_application_would(
+    chart: HelmChart, name: str, value: object
+) -> None:
+    refusal = chart.refusal({"application": {"settings": {name: value}}})
+
+    assert "values don't meet the specifications of the schema" in refusal
+    assert name in refusal
 
 
 def test_a_subchart_may_be_given_globals(chart: HelmChart) -> None:
