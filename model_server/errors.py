@@ -38,7 +38,7 @@ class ModelDirectoryError(ModelServerError):
     directory : Path
         The model directory.
     file : str
-        The file in it that is at fault.
+        The file in it that is at fault; empty where it is the directory.
     problem : str
         What is wrong, as a clause.
     cure : str
@@ -46,7 +46,8 @@ class ModelDirectoryError(ModelServerError):
     """
 
     def __init__(self, directory: Path, file: str, problem: str, cure: str) -> None:
-        super().__init__(f"{directory}: {file}: {problem}; {cure}")
+        where = f"{directory}: {file}" if file else str(directory)
+        super().__init__(f"{where}: {problem}; {cure}")
         self.directory = directory
         self.file = file
 

@@ -270,6 +270,7 @@ def test_the_help_tells_every_setting(word: list[str], capsys: pytest.CaptureFix
         assert told.endswith(f"default: {default}")
 
 
+@pytest.mark.slow
 def test_a_process_says_one_line_too() -> None:
     command = [sys.executable, "-m", "model_server", "--http-port", "99999"]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
