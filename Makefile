@@ -8,33 +8,40 @@ PORT ?= 8080
 GRPC_PORT ?= 8081
 APPLICATION_PORT ?= 8000
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
+INSTALL := $(PYTHON) requirements/install.py
 
-.PHONY: help install train run test soak bench audit check format lock chart image kind-up deploy kind-test kind-down
+.PHONY: help install packages train run test bounds soak bench first-run audit check format lock chart image kind-up deploy kind-test kind-down
 help: ## Show what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
-install: $(VENV)/installed ## Set up .venv from the lock, every package by its hash
+packages: $(VENV)/packages ## Set up .venv with what running and training need, every package by its hash
 
-$(VENV)/installed: requirements/dev.txt requirements/sagemaker.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "model-server needs Python 3.11 or newer; set PYTHON=/path/to/python3"; exit 1; }
-	@echo "Setting up $(VENV): about 170 packages, and 66 of the SageMaker SDK beside them; a minute or two the first time"
-	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/dev.txt
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --editable .
-	@$(BIN)/python -m venv --without-pip $(VENV)/sagemaker
-	@$(BIN)/python -m pip --python $(VENV)/sagemaker install --quiet --disable-pip-version-check --require-hashes --requirement requirements/sagemaker.txt
+$(VENV)/packages: requirements/run.txt requirements/uv.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' || { echo "model-server needs Python 3.11, 3.12 or 3.13; set PYTHON=/path/to/python3"; exit 1; }
+	@$(INSTALL) $(VENV) requirements/run.txt
 	@touch $@
 
-lock: ## Resolve the requirements again, with hashes
-	@$(LOCK) --all-extras --group application --group sbom pyproject.toml --output-file requirements/dev.txt
-	@$(LOCK) --extra training --constraint requirements/dev.txt pyproject.toml --output-file requirements/server.txt
+install: $(VENV)/installed ## Add what tests and tools need, and the SageMaker SDK in a .venv of its own
+
+$(VENV)/installed: $(VENV)/packages requirements/dev.txt requirements/sagemaker.txt pyproject.toml
+	@$(INSTALL) --exactly $(VENV) requirements/dev.txt
+	@$(BIN)/uv pip install --quiet --python $(VENV) --no-deps --no-build-isolation --editable .
+	@$(INSTALL) --exactly $(VENV)/sagemaker requirements/sagemaker.txt
+	@touch $(VENV)/packages $@
+
+lock: install ## Resolve the requirements again, with hashes
+	@$(LOCK) --extra sklearn --group dev --group sbom pyproject.toml --output-file requirements/dev.txt
+	@$(LOCK) --extra sklearn --group run --constraint requirements/dev.txt pyproject.toml --output-file requirements/run.txt
+	@$(LOCK) --extra sklearn --group training --constraint requirements/dev.txt pyproject.toml --output-file requirements/server.txt
 	@$(LOCK) --group application --constraint requirements/dev.txt --output-file requirements/application.txt
 	@$(LOCK) --group sbom --constraint requirements/dev.txt --output-file requirements/sbom.txt
+	@echo uv | $(LOCK) --constraint requirements/dev.txt --output-file requirements/uv.txt -
 	@$(LOCK) --group sagemaker --output-file requirements/sagemaker.txt
 
 train: models/rooms/manifest.json ## Train the built-in models, where there are none
 
-models/rooms/manifest.json: | install
+models/rooms/manifest.json: | packages
+	@echo "models: training two, about half a minute"
 	@$(BIN)/python -m training
 
 run: train ## Serve the models on port 8080, and their pages on port 8000, until Ctrl-C
@@ -46,6 +53,9 @@ test: install ## Pass every test that this machine can run; REQUIRE_ALL=1 makes 
 bench: train ## Measure beside stock KServe and a ceiling, about nine minutes; needs wrk
 	@$(BIN)/python -m bench --out bench/README.md
 	@$(BIN)/python -m bench.pages --out bench/README.md
+
+first-run: ## Measure `make run` from a fresh clone, with empty caches and with full ones
+	@$(PYTHON) -m bench.first_run
 
 soak: install ## Put the server through faults, hostile input and overload at full size, half an hour
 	@$(BIN)/python -m soak --out docs/reliability.md
@@ -81,7 +91,7 @@ image: ## Build the images of the server and of the application
 	@echo "image $(APPLICATION_IMAGE): building it"
 	@docker build --quiet --target application --tag $(APPLICATION_IMAGE) . >/dev/null
 
-kind-up: install ## Create a kind cluster with KServe, cert-manager and metrics-server
+kind-up: packages ## Create a kind cluster with KServe, cert-manager and metrics-server
 	@$(BIN)/python manifests/cluster.py up
 
 deploy: kind-up image ## Build the images and install the chart in the kind cluster
@@ -93,5 +103,5 @@ deploy: kind-up image ## Build the images and install the chart in the kind clus
 kind-test: kind-up ## Run the cluster tests in that cluster
 	@KIND_CLUSTER=model-server $(BIN)/pytest tests/kind
 
-kind-down: install ## Delete the kind cluster
+kind-down: packages ## Delete the kind cluster
 	@$(BIN)/python manifests/cluster.py down

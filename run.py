@@ -25,6 +25,8 @@ def main() -> int:
         if _is_taken(port):
             sys.stderr.write(f"port {port} is taken: choose another, {name.upper()}=...\n")
             return 1
+    sys.stdout.write("Starting the server and its pages\n")
+    sys.stdout.flush()
     return asyncio.run(Pair().run(chosen.port, chosen.grpc_port, chosen.application_port))
 
 

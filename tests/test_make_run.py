@@ -43,7 +43,7 @@ class MakeRun:
 
     def command(self) -> list[str]:
         ports = [f"{name}={port}" for name, port in self.ports.items()]
-        installed = ("--assume-old=install", f"BIN={Path(sys.executable).parent}")
+        installed = ("--assume-old=packages", f"BIN={Path(sys.executable).parent}")
         return ["make", "--no-print-directory", "run", *installed, *ports]
 
     def told(self) -> str:
