@@ -1,8 +1,10 @@
 """The kind cluster with the add-ons of ``addons.yaml``: bring it up, load an image, take it down.
 
 Every command can be given again: what is there is left alone, and the second time takes seconds.
-The charts come from ``CHART_MIRROR``: a folder that holds each chart under its name, or the
-``oci://`` address of one. ``KIND_NODE_IMAGE`` names another node image than kind's own.
+The charts come from the repositories that ``addons.yaml`` names, as ``helm repo add`` has made them
+known, or from where ``CHART_MIRROR`` says: a folder that holds each chart under its name, or an
+``oci://`` address; after ``kserve=`` for those of one repository, by commas for several.
+``KIND_NODE_IMAGE`` names another node image than kind's own.
 """
 
 import argparse
@@ -37,8 +39,8 @@ def main(arguments: list[str]) -> int:
     load_parser.add_argument("images", nargs="+", help="such as model-server:0.1.0")
     commands.add_parser("down", help="delete the cluster")
     chosen = parser.parse_args(arguments)
-    cluster = Cluster(chosen.name, chosen.kubeconfig)
     try:
+        cluster = Cluster(chosen.name, chosen.kubeconfig)
         if chosen.command == "up":
             cluster.up(chosen.config)
         elif chosen.command == "load":
@@ -115,6 +117,14 @@ class Cluster:
         )
         return {release["name"]: release["chart"] for release in listed}
 
+    def repositories(self) -> set[str]:
+        """Return the names of the Helm repositories that the user has added."""
+        try:
+            listed = json.loads(self.run("helm", "repo", "list", "--output", "json"))
+        except ClusterError:  # an older Helm fails where there is none
+            return set()
+        return {repository["name"] for repository in listed}
+
     def helm(self, *arguments: str, stdin: str | None = None) -> str:
         """Run Helm on this cluster and return what it prints."""
         return self.run("helm", "--kube-context", self.context, *arguments, stdin=stdin)
@@ -129,16 +139,19 @@ class Cluster:
         Raises
         ------
         ClusterError
-            If it fails.
+            If it fails, or can't be run.
         """
-        ended = subprocess.run(
-            command,
-            input=stdin,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        try:
+            ended = subprocess.run(
+                command,
+                input=stdin,
+                env=self.environment,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+        except OSError as error:
+            raise ClusterError(f"{command[0]} can't be run: {error}") from error
         if ended.returncode:
             last = "\n".join((ended.stderr or ended.stdout).strip().splitlines()[-15:])
             raise ClusterError(f"`{' '.join(command)}` failed:\n{last}")
@@ -149,20 +162,37 @@ class Cluster:
         if releases.get(chart) == f"{chart}-{version}":
             _say(f"{chart} {version}: is there")
             return
-        mirror = os.environ.get("CHART_MIRROR")
-        if not mirror:
-            raise ClusterError(
-                f"chart {chart} {version} is not installed and CHART_MIRROR is not set; set it to "
-                "a folder with the charts of manifests/addons.yaml, or to an oci:// address"
-            )
+        source = self._source(addon)
         begun = time.monotonic()
         self.helm(
-            *("upgrade", "--install", chart, f"{mirror}/{chart}", "--version", version),
+            *("upgrade", "--install", chart, source, "--version", version),
             *("--namespace", addon["namespace"], "--create-namespace"),
             *("--wait", "--timeout", "5m", "--values", "-"),
             stdin=yaml.safe_dump(addon.get("values", {})),
         )
         _say(f"{chart} {version}: installed in {time.monotonic() - begun:.0f} s")
+
+    def _source(self, addon: dict[str, Any]) -> str:
+        """Return where Helm takes an add-on's chart from.
+
+        Raises
+        ------
+        ClusterError
+            If there is neither a mirror nor the repository that the add-on names.
+        """
+        chart, repository = addon["chart"], addon["repository"]
+        for word in filter(None, os.environ.get("CHART_MIRROR", "").split(",")):
+            name, _, place = word.rpartition("=")
+            if name in {"", repository}:
+                return f"{place.rstrip('/')}/{chart}"
+        if repository not in self.repositories():
+            raise ClusterError(
+                f"chart {chart} {addon['version']}: Helm knows no repository {repository!r}; look "
+                f"its address up (`helm search hub {chart} --list-repo-url`) and give it by `helm "
+                f"repo add {repository} ADDRESS`, or where it begins with oci:// by CHART_MIRROR="
+                f"{repository}=ADDRESS; CHART_MIRROR=FOLDER takes every chart from a folder"
+            )
+        return f"{repository}/{chart}"
 
 
 def _say(line: str) -> None:
