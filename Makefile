@@ -7,8 +7,10 @@ APPLICATION_IMAGE ?= model-server-application:0.1.0
 PORT ?= 8080
 GRPC_PORT ?= 8081
 APPLICATION_PORT ?= 8000
-LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
+UV := $(PYTHON) requirements/uv_as_pip.py $(VENV)
+LOCK := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 INSTALL := $(PYTHON) requirements/install.py
+BOUNDS_TESTS ?= $(addprefix tests/model_server/test_,server.py predictions.py fastpath.py limits.py)
 
 .PHONY: help install packages train run test bounds soak bench first-run audit check format lock chart image kind-up deploy kind-test kind-down
 help: ## Show what can be made
@@ -25,7 +27,7 @@ install: $(VENV)/installed ## Add what tests and tools need, and the SageMaker S
 
 $(VENV)/installed: $(VENV)/packages requirements/dev.txt requirements/sagemaker.txt pyproject.toml
 	@$(INSTALL) --exactly $(VENV) requirements/dev.txt
-	@$(BIN)/uv pip install --quiet --python $(VENV) --no-deps --no-build-isolation --editable .
+	@$(UV) pip install --quiet --no-deps --no-build-isolation --editable .
 	@$(INSTALL) --exactly $(VENV)/sagemaker requirements/sagemaker.txt
 	@touch $(VENV)/packages $@
 
@@ -49,6 +51,15 @@ run: train ## Serve the models on port 8080, and their pages on port 8000, until
 
 test: install ## Pass every test that this machine can run; REQUIRE_ALL=1 makes a skip a failure
 	@$(BIN)/pytest
+
+bounds: bounds-lowest-direct bounds-highest ## Try the oldest and the newest packages that pyproject.toml allows
+
+bounds-%: install
+	@echo "bounds: tests with the packages of --resolution $*"
+	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
+	  $(UV) pip compile --quiet --resolution $* --extra sklearn --group test pyproject.toml --output-file $$folder/lock && \
+	  $(PYTHON) requirements/uv_as_pip.py $$folder/venv pip sync --quiet $$folder/lock && \
+	  HYPOTHESIS_STORAGE_DIRECTORY=$$folder/hypothesis $$folder/venv/bin/pytest -q $(BOUNDS_TESTS)
 
 bench: train ## Measure beside stock KServe and a ceiling, about nine minutes; needs wrk
 	@$(BIN)/python -m bench --out bench/README.md
