@@ -10,9 +10,9 @@ APPLICATION_PORT ?= 8000
 UV := $(PYTHON) requirements/uv_as_pip.py $(VENV)
 LOCK := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 INSTALL := $(PYTHON) requirements/install.py
-BOUNDS_TESTS ?= $(addprefix tests/model_server/test_,server.py predictions.py fastpath.py limits.py)
+BOUNDS_TESTS ?= $(addprefix tests/model_server/test_,server.py predictions.py fast_path.py limits.py protocols.py overrides.py)
 
-.PHONY: help install packages train run test bounds soak bench first-run audit check format lock chart image kind-up deploy kind-test kind-down
+.PHONY: help install packages train run test test-fast bounds soak bench first-run audit check format lock chart image kind-up deploy kind-test kind-down
 help: ## Show what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
@@ -51,6 +51,9 @@ run: train ## Serve the models on port 8080, and their pages on port 8000, until
 
 test: install ## Pass every test that this machine can run; REQUIRE_ALL=1 makes a skip a failure
 	@$(BIN)/pytest
+
+test-fast: install ## Pass the tests that start no process, in half a minute
+	@$(BIN)/pytest --fast -q
 
 bounds: bounds-lowest-direct bounds-highest ## Try the oldest and the newest packages that pyproject.toml allows
 

@@ -132,7 +132,15 @@ def _signal(process: subprocess.Popen[str], number: signal.Signals) -> None:
 
 def _environment(cache: Path) -> dict[str, str]:
     """Return this environment with own caches, without what make and a virtual one add."""
-    foreign = ("MAKE", "PYTHON", "MFLAGS", "VIRTUAL_ENV", "MODEL_SERVER_", "APPLICATION_", "UV_CACHE")
+    foreign = (
+        "MAKE",
+        "PYTHON",
+        "MFLAGS",
+        "VIRTUAL_ENV",
+        "MODEL_SERVER_",
+        "APPLICATION_",
+        "UV_CACHE",
+    )
     kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
     return {**kept, "PIP_CACHE_DIR": str(cache / "pip"), "UV_CACHE_DIR": str(cache / "uv")}
 

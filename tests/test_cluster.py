@@ -11,6 +11,8 @@ import yaml
 
 from manifests.cluster import HERE, PROGRAMS, Cluster, ClusterError
 
+pytestmark = pytest.mark.slow
+
 ADDONS = yaml.safe_load((HERE / "addons.yaml").read_text())
 
 

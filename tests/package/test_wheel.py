@@ -15,10 +15,12 @@ import httpx
 import pytest
 from sklearn.linear_model import LinearRegression
 
-from model_server import artifact
+from model_server.model import directory
 from tests.server_process import DEADLINE_S, ROOT, free_port, until
 from training.dataset import build
 from training.package import package
+
+pytestmark = pytest.mark.slow
 
 PACKAGE = "model_server"
 MODELS = ("graph", "estimator")
@@ -61,10 +63,10 @@ def two_models(tmp_path: Path) -> Path:
     estimator = LinearRegression().fit(dataset.inputs, dataset.y)
     for name in MODELS:
         made = package(estimator, dataset, name)
-        files = {file: made.files[file] for file in (artifact.JOBLIB, artifact.ONNX)}
+        files = {file: made.files[file] for file in (directory.JOBLIB, directory.ONNX)}
         if name == "estimator":
-            del files[artifact.ONNX]
-        artifact.write(folder / name, made.manifest, files)
+            del files[directory.ONNX]
+        directory.write(folder / name, made.manifest, files)
     return folder
 
 
