@@ -31,10 +31,17 @@ $(VENV)/installed: $(VENV)/packages requirements/dev.txt requirements/sagemaker.
 	@$(INSTALL) --exactly $(VENV)/sagemaker requirements/sagemaker.txt
 	@touch $(VENV)/packages $@
 
+# What is asked for by KServe, or by rich, and imported by neither the server nor the training: no
+# image has it.
+UNUSED := aiohappyeyeballs aiohttp aiohttp-retry aiosignal attrs cffi cryptography frozenlist \
+  grpcio-tools multidict propcache pyasn1 pycparser pygments pyjwt setuptools yarl
+without = $(addprefix --no-emit-package ,$(1))
+
 lock: install ## Resolve the requirements again, with hashes
 	@$(LOCK) --extra sklearn --group dev --group sbom pyproject.toml --output-file requirements/dev.txt
 	@$(LOCK) --extra sklearn --group run --constraint requirements/dev.txt pyproject.toml --output-file requirements/run.txt
-	@$(LOCK) --extra sklearn --group training --constraint requirements/dev.txt pyproject.toml --output-file requirements/server.txt
+	@$(LOCK) --extra sklearn --constraint requirements/dev.txt $(call without,$(UNUSED) pillow) pyproject.toml --output-file requirements/server.txt
+	@$(LOCK) --extra sklearn --group training --constraint requirements/dev.txt $(call without,$(UNUSED)) pyproject.toml --output-file requirements/training.txt
 	@$(LOCK) --group application --constraint requirements/dev.txt --output-file requirements/application.txt
 	@$(LOCK) --group sbom --constraint requirements/dev.txt --output-file requirements/sbom.txt
 	@echo uv | $(LOCK) --constraint requirements/dev.txt --output-file requirements/uv.txt -
@@ -75,7 +82,7 @@ soak: install ## Put the server through faults, hostile input and overload at fu
 	@$(BIN)/python -m soak --out docs/reliability.md
 
 audit: install ## Look the locked packages up in PyPI's vulnerability data
-	@for lock in server application; do \
+	@for lock in server training application; do \
 	  echo "requirements/$$lock.txt:"; \
 	  $(BIN)/pip-audit --strict --disable-pip --require-hashes --requirement requirements/$$lock.txt || exit 1; \
 	done

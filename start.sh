@@ -1,6 +1,11 @@
 #!/bin/sh
-# Amazon SageMaker runs the image with the word `train`, or with `serve`, which the server knows.
+# Amazon SageMaker runs its image with the word `train`, or with `serve`, which the server knows. The
+# server's own image has no training.
 if [ "$1" = train ]; then
+  if [ ! -d training ]; then
+    echo "error: this image only serves; what trains is the one for Amazon SageMaker: docker build --target sagemaker" >&2
+    exit 2
+  fi
   shift
   exec python -m training.sagemaker "$@"
 fi

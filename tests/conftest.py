@@ -78,6 +78,12 @@ def server_image() -> str:
 
 
 @pytest.fixture(scope="session")
+def sagemaker_image() -> str:
+    """Build the image for Amazon SageMaker."""
+    return _build("model-server-sagemaker:test", "--target", "sagemaker")
+
+
+@pytest.fixture(scope="session")
 def application_image() -> str:
     """Build the application's image."""
     return _build("model-server-application:test", "--target", "application")

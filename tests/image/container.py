@@ -10,6 +10,8 @@ import httpx
 from tests.server_process import DEADLINE_S, free_port
 
 HARDENED = ("--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--tmpfs=/tmp")
+TRAINING = {"training", "fontTools", "matplotlib", "onnx", "PIL", "skl2onnx"}
+"""Modules of the training, which the server has no use for."""
 
 
 def docker(*arguments: str) -> str:
@@ -38,6 +40,27 @@ def installed(image: str) -> set[tuple[str, str]]:
     )
     read = docker("run", "--rm", "--entrypoint=python", image, "-c", script)
     return {(name, version) for name, version in json.loads(read)}
+
+
+def importable(image: str, *modules: str) -> set[str]:
+    """Return which of these modules an image has."""
+    script = (
+        "from importlib.util import find_spec; import sys;"
+        "print(*[name for name in sys.argv[1:] if find_spec(name)])"
+    )
+    return set(docker("run", "--rm", "--entrypoint=python", image, "-c", script, *modules).split())
+
+
+def check_compiled_modules(image: str) -> None:
+    """See that each compiled module still loads, stripped as it is, with what it links to."""
+    script = (
+        "import ctypes, os, pathlib;"
+        "found = list(pathlib.Path('/opt/venv').rglob('*.so'));"
+        "[ctypes.CDLL(str(path)) for path in found];"
+        "print(len(found), flush=True);"
+        "os._exit(0)"
+    )
+    assert int(docker("run", "--rm", "--entrypoint=python", image, "-c", script)) > 200
 
 
 class Container:

@@ -1,12 +1,29 @@
-"""The image: small, without tools, as any user, on a read-only file system."""
+"""The server's image: small, without tools or training, as any user, on a read-only file system."""
 
 import json
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
+from kserve import InferenceGRPCClient, InferInput, InferRequest
+from sklearn.kernel_ridge import KernelRidge
 
-from tests.image.container import HARDENED, Container, bill_of_materials, docker, inspect, installed
+from model_server.model import directory as model_directory
+from tests.image.container import (
+    HARDENED,
+    TRAINING,
+    Container,
+    bill_of_materials,
+    check_compiled_modules,
+    docker,
+    importable,
+    inspect,
+    installed,
+)
+from tests.server_process import free_port
+from training.dataset import build
+from training.package import package
 
 pytestmark = pytest.mark.needs("docker")
 
@@ -27,6 +44,69 @@ def test_it_answers_as_any_user_on_a_read_only_file_system(
         )
         expected = pytest.approx(manifest["golden"]["predictions"], rel=1e-4)
         assert answer.json()["predictions"] == expected
+
+
+@pytest.fixture
+def graphless(own_models: Path) -> Path:
+    """Put an estimator that has no graph beside the trained models."""
+    table = {"area": [f"{row}" for row in range(40)], "price": [f"{row**2}" for row in range(40)]}
+    dataset = build(table, "price", ["area"])
+    made = package(KernelRidge(kernel="rbf").fit(dataset.inputs, dataset.y), dataset, "kernel")
+    assert set(made.files) == {"model.joblib"}
+    model_directory.write(own_models / "kernel", made.manifest, made.files)
+    return own_models
+
+
+async def test_it_answers_by_graph_and_by_estimator_in_every_protocol(
+    server_image: str, containers: list[Container], graphless: Path
+) -> None:
+    port = free_port()
+    mounted = (f"--volume={graphless}:/models:ro", f"--publish=127.0.0.1:{port}:8081")
+    container = Container(server_image, *HARDENED, *mounted)
+    containers.append(container)
+    container.wait_ready()
+    for name in ("rooms", "boston", "kernel"):
+        golden = model_directory.read(graphless / name).manifest.golden
+        expected = pytest.approx(golden.predictions, rel=1e-4)
+        X = np.array(golden.instances, dtype=np.float64)
+        tensor = InferInput("input-0", list(X.shape), "FP64")
+        tensor.set_data_from_numpy(X, binary_data=False)
+        request = InferRequest(name, [tensor])
+
+        in_json = container.client.post(
+            f"/v1/models/{name}:predict", json={"instances": X.tolist()}
+        )
+        in_csv = container.client.post(
+            f"/v1/models/{name}:predict",
+            content="".join(",".join(map(str, row)) + "\n" for row in X.tolist()),
+            headers={"content-type": "text/csv", "accept": "text/csv"},
+        )
+        v2 = container.client.post(f"/v2/models/{name}/infer", json={"inputs": [tensor.to_dict()]})
+        async with InferenceGRPCClient(f"127.0.0.1:{port}", timeout=30) as client:
+            by_grpc = await client.infer(request)
+
+        assert in_json.json()["predictions"] == expected
+        assert [float(line) for line in in_csv.text.splitlines()] == expected
+        assert v2.json()["outputs"][0]["data"] == expected
+        assert by_grpc.outputs[0].as_numpy().tolist() == expected
+
+
+def test_it_trains_nothing_and_says_what_does(server_image: str) -> None:
+    ended = subprocess.run(
+        ["docker", "run", "--rm", server_image, "train"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (2, "", 1)
+    assert "docker build --target sagemaker" in ended.stderr
+    assert importable(server_image, "sklearn", "joblib", "pandas", *TRAINING) == {
+        *("sklearn", "joblib", "pandas")
+    }
+
+
+def test_its_compiled_modules_load(server_image: str) -> None:
+    check_compiled_modules(server_image)
 
 
 def test_it_receives_the_signal_itself(server_image: str, containers: list[Container]) -> None:
@@ -68,13 +148,15 @@ def test_it_tells_its_packages(server_image: str) -> None:
 
 def test_it_is_small_and_without_tools(server_image: str) -> None:
     described = inspect(server_image)
-    assert described["Size"] <= 620e6
+    assert described["Size"] <= 470e6
     assert described["Config"]["User"] == "65532:65532"
     assert described["Config"]["Entrypoint"] == ["start"]
     labels = described["Config"]["Labels"]
     assert labels["org.opencontainers.image.title"] == "model-server"
+    assert not any(label.startswith("com.amazonaws") for label in labels)
     script = (
         "! command -v pip && ! command -v pip3 && ! command -v gcc && ! python -c 'import pip'"
-        " && python -c 'import sklearn' && ! ls -d /root/.cache /var/lib/apt/lists/*_Packages"
+        " && ! find / -xdev -name '*.ttf' | grep ."
+        " && ! ls -d /root/.cache /var/lib/apt/lists/*_Packages"
     )
     docker("run", "--rm", "--entrypoint=sh", server_image, "-c", f"({script}) 2>/dev/null")

@@ -11,8 +11,6 @@ import httpx
 
 from tests.image.container import Container
 
-ROOT_USER = "0:0"
-
 
 class Job:
     """A training job's folders.
@@ -45,9 +43,9 @@ class Job:
         for name, content in told.items():
             (config / f"{name}.json").write_text(json.dumps(content))
 
-    def run(self, image: str, user: str = ROOT_USER) -> "subprocess.CompletedProcess[str]":
+    def run(self, image: str, *more: str) -> "subprocess.CompletedProcess[str]":
         """Train, on a read-only root file system and with standard input closed."""
-        flags = ("--rm", "--network=none", "--read-only", "--tmpfs=/tmp", f"--user={user}")
+        flags = ("--rm", "--network=none", "--read-only", "--tmpfs=/tmp", *more)
         return subprocess.run(
             ["docker", "run", *flags, f"--volume={self.root}:/opt/ml", image, "train"],
             stdin=subprocess.DEVNULL,
@@ -63,11 +61,9 @@ class Job:
 
 
 @contextmanager
-def endpoint(
-    image: str, *flags: str, port: int = 8080, user: str = ROOT_USER
-) -> Iterator[Container]:
+def endpoint(image: str, *flags: str, port: int = 8080) -> Iterator[Container]:
     """Serve as the platform does, and wait for the ping."""
-    hardened = ("--read-only", "--tmpfs=/tmp", f"--user={user}")
+    hardened = ("--read-only", "--tmpfs=/tmp")
     container = Container(image, *hardened, *flags, port=port, words=("serve",))
     try:
         container.wait_ready("/ping")

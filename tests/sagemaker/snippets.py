@@ -79,7 +79,7 @@ def prepared(block: str, asked: dict[str, Any]) -> str:
     """Name the test's image, a free port and folders that are cleaned up."""
     local = '"local_code": True'
     own = f'{local}, "serving_port": {asked["port"]}, "container_root": {asked["folder"]!r}'
-    return block.replace("model-server:0.1.0", asked["image"]).replace(local, own)
+    return block.replace("model-server-sagemaker:0.1.0", asked["image"]).replace(local, own)
 
 
 if __name__ == "__main__":

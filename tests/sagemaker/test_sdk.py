@@ -57,13 +57,13 @@ def run(folder: Path, **asked: Any) -> dict[str, Any]:
     return told
 
 
-def test_fit_deploy_predict_and_transform_locally(server_image: str, tmp_path: Path) -> None:
+def test_fit_deploy_predict_and_transform_locally(sagemaker_image: str, tmp_path: Path) -> None:
     (tmp_path / "housing").mkdir()
     shutil.copy(DATA, tmp_path / "housing")
     (tmp_path / "asked").mkdir()
     asked = [f"{4 + row / 100:.2f}" for row in range(400)]
     (tmp_path / "asked" / "rooms.csv").write_text("\n".join(asked) + "\n")
-    told = run(tmp_path, kind="local", image=server_image, port=free_port())
+    told = run(tmp_path, kind="local", image=sagemaker_image, port=free_port())
     assert told["blocks"] == 3
     dollars = told["by_json"]["predictions"]
     assert [float(cell) for [cell] in told["by_csv"]] == dollars
@@ -74,13 +74,13 @@ def test_fit_deploy_predict_and_transform_locally(server_image: str, tmp_path: P
     assert values["6.50"] == dollars[0]
 
 
-def test_every_call_of_the_page(server_image: str, models: Path, tmp_path: Path) -> None:
+def test_every_call_of_the_page(sagemaker_image: str, models: Path, tmp_path: Path) -> None:
     with tarfile.open(tmp_path / "rooms.tar.gz", "w:gz") as archive:
         archive.add(models / "rooms", arcname="rooms")
     mounted = tmp_path / "mounted"
     mounted.mkdir()
     many = ("--env=SAGEMAKER_MULTI_MODEL=true", f"--volume={mounted}:{MOUNTED}:ro")
-    with endpoint(server_image) as one, endpoint(server_image, *many) as hosting:
+    with endpoint(sagemaker_image) as one, endpoint(sagemaker_image, *many) as hosting:
         told = run(
             tmp_path,
             kind="calls",
