@@ -9,10 +9,10 @@ from pathlib import Path
 from rich.console import Console
 
 from model_server.errors import ModelDirectoryError
-from training import boston, progress, settings, summary, table
-from training.card import Card
+from training import boston, leaderboard, progress, settings, table
 from training.dataset import Dataset, build
 from training.errors import TrainingError, explain
+from training.model_card import ModelCard
 from training.settings import Settings
 
 EPILOG = """examples:
@@ -38,7 +38,7 @@ def main() -> int:
             with progress.show(console, card.name) as shown:
                 trained = pipeline.train(dataset, card, arguments.out, chosen, shown)
             pipeline.write(trained)
-            summary.show(console, trained.comparison)
+            leaderboard.show(console, trained.comparison)
             console.print(f"written: {trained.directory}\n")
     except (TrainingError, ModelDirectoryError, OSError) as error:
         told = explain(error)
@@ -71,7 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _jobs(data: Path | None, chosen: Settings) -> Iterator[tuple[Dataset, Card]]:
+def _jobs(data: Path | None, chosen: Settings) -> Iterator[tuple[Dataset, ModelCard]]:
     if data is None:
         for option in _OWN:
             if getattr(chosen, option):
@@ -81,7 +81,7 @@ def _jobs(data: Path | None, chosen: Settings) -> Iterator[tuple[Dataset, Card]]
     if chosen.target is None:
         raise TrainingError("--data needs --target; name the column to predict")
     dataset = build(table.read(data), chosen.target, chosen.features, chosen.task)
-    yield dataset, Card.plain(chosen.name or data.stem, dataset, data.name)
+    yield dataset, ModelCard.plain(chosen.name or data.stem, dataset, data.name)
 
 
 if __name__ == "__main__":

@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from training import table
-from training.card import Card
 from training.dataset import Dataset, build, describe
 from training.errors import TrainingError
+from training.model_card import ModelCard
 from training.table import Table
 
 DATA = Path(__file__).parent / "data" / "boston_housing.csv"
 
 
-def models(data: Path = DATA) -> Iterator[tuple[Dataset, Card]]:
+def models(data: Path = DATA) -> Iterator[tuple[Dataset, ModelCard]]:
     """Yield the data set and the card of each built-in model.
 
     Parameters
@@ -37,7 +37,7 @@ def models(data: Path = DATA) -> Iterator[tuple[Dataset, Card]]:
         yield _made(cells, meaning, model)
 
 
-def rooms(cells: Table) -> tuple[Dataset, Card]:
+def rooms(cells: Table) -> tuple[Dataset, ModelCard]:
     """Return the data set and the card of the first built-in model, made of other rows.
 
     Parameters
@@ -73,7 +73,7 @@ def scaled(cells: Table, meaning: Mapping[str, Any] | None = None) -> Table:
 
 def _made(
     cells: Table, meaning: Mapping[str, Any], model: Mapping[str, Any]
-) -> tuple[Dataset, Card]:
+) -> tuple[Dataset, ModelCard]:
     target = meaning["target"]
     dataset = build(scaled(cells, meaning), target["column"], model["features"], "regression")
     for feature in dataset.features:
@@ -91,7 +91,7 @@ def _made(
             target=dataset.target.model_copy(update=described),
             rising=tuple(model.get("rising", ())),
         ),
-        Card(model["name"], model["title"], model["description"], **card),
+        ModelCard(model["name"], model["title"], model["description"], **card),
     )
 
 

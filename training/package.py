@@ -15,9 +15,9 @@ from model_server.model.columns import Matrix
 from model_server.model.directory import JOBLIB, ONNX
 from model_server.model.manifest import Golden, Manifest
 from model_server.model.runtime import EstimatorRuntime
-from training.conversion import convert, tolerance
 from training.dataset import Dataset
 from training.evaluation import Evaluation
+from training.onnx_conversion import convert, tolerance
 from training.trees import clear_padding
 
 _LIBRARIES = ("scikit-learn", "numpy", "joblib", "skl2onnx", "onnx", "onnxruntime")

@@ -10,14 +10,14 @@ from sklearn.base import clone
 
 from model_server.model import directory as model_directory
 from model_server.model import runtime
-from training import report
-from training.card import Card
 from training.comparison import Comparison, compare
 from training.dataset import Dataset
 from training.errors import Unwritable
 from training.evaluation import evaluate
+from training.model_card import ModelCard
 from training.package import Package, package
 from training.progress import Progress
+from training.report import page
 from training.settings import Settings
 
 REPORT = "report.html"
@@ -44,7 +44,7 @@ class Trained:
 
 
 def train(
-    dataset: Dataset, card: Card, out: Path, settings: Settings, progress: Progress
+    dataset: Dataset, card: ModelCard, out: Path, settings: Settings, progress: Progress
 ) -> Trained:
     """Train one model, for the directory ``out / card.name``; only `out` is made.
 
@@ -66,10 +66,8 @@ def train(
     evaluation = evaluate(dataset, comparison)
     packaged = package(estimator, dataset, card.name, card.description, evaluation)
     progress("writing the report", 2, 3)
-    evidence = report.Evidence(
-        dataset, card, packaged.manifest, comparison, estimator, settings.seed
-    )
-    files = {**packaged.files, REPORT: report.render(evidence)}
+    evidence = page.Evidence(dataset, card, packaged.manifest, comparison, estimator, settings.seed)
+    files = {**packaged.files, REPORT: page.render(evidence)}
     return Trained(directory, Package(packaged.manifest, files), estimator, comparison)
 
 

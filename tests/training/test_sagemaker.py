@@ -16,7 +16,7 @@ from tests.training import samples
 from tests.training.conftest import Run
 from tests.training.jobs import Job
 from training import boston
-from training.metrics import DEFINITIONS
+from training.sagemaker.metric_definitions import DEFINITIONS
 
 pytestmark = pytest.mark.slow
 
@@ -200,9 +200,9 @@ def test_a_failure_file_that_can_not_be_written_is_told(tmp_path: Path) -> None:
 
 def test_what_nobody_expected_is_told_with_its_trace_in_the_log(tmp_path: Path) -> None:
     code = (
-        "import sys; from training import job, sagemaker; "
-        "job.read = lambda root: {}['lost']; "
-        f"sys.exit(sagemaker.main(['--root', {str(tmp_path)!r}]))"
+        "import sys; from training.sagemaker import __main__, training_job; "
+        "training_job.read = lambda root: {}['lost']; "
+        f"sys.exit(__main__.main(['--root', {str(tmp_path)!r}]))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 1
@@ -288,7 +288,7 @@ except Exception:
 STOPPED_TWICE = """
 import os, signal
 from training.errors import Stopped
-from training.stop import stoppable
+from training.sagemaker.stop_signal import stoppable
 
 def stop():
     os.kill(os.getpid(), signal.SIGTERM)
@@ -313,6 +313,6 @@ def test_a_stop_is_not_lost_on_its_way(name: str) -> None:
 
 
 def test_importing_it_is_cheap() -> None:
-    code = "import sys, training.sagemaker; print(*sys.modules)"
+    code = "import sys, training.sagemaker.__main__; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"numpy", "pydantic", "rich", "sklearn"} & set(done.stdout.split())

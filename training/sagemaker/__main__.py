@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from training.errors import Stopped, Unwritable, explain
-from training.stop import stoppable
+from training.sagemaker.stop_signal import stoppable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -57,12 +57,13 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _train(root: Path, console: "Console", check: Callable[[], None]) -> "Trained":
-    from training import job
+    from training.sagemaker import training_job
 
-    given = job.read(root)
+    given = training_job.read(root)
     for name in given.ignored:
         console.print(f"channel {name!r} is not read")
-    from training import holdout, metrics, pipeline, progress, summary
+    from training import holdout, leaderboard, pipeline, progress
+    from training.sagemaker import metric_definitions
 
     with progress.show(console, given.card.name) as shown, _cured():
 
@@ -71,12 +72,12 @@ def _train(root: Path, console: "Console", check: Callable[[], None]) -> "Traine
             shown(what, done, total)
 
         trained = pipeline.train(given.dataset, given.card, root / "model", given.settings, watched)
-    summary.show(console, trained.comparison)
+    leaderboard.show(console, trained.comparison)
     means = {name: metric.mean for name, metric in trained.package.manifest.metrics.items()}
-    found = {metrics.CROSS_VALIDATED: means}
+    found = {metric_definitions.CROSS_VALIDATED: means}
     if given.held is not None:
-        found[metrics.VALIDATION] = holdout.evaluate(trained.estimator, given.held)
-    for line in metrics.lines(found):
+        found[metric_definitions.VALIDATION] = holdout.evaluate(trained.estimator, given.held)
+    for line in metric_definitions.lines(found):
         console.print(line)
     check()
     return trained

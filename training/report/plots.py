@@ -7,12 +7,12 @@ import numpy as np
 import numpy.typing as npt
 
 from model_server.model.manifest import Feature, Interval
-from training import svg
 from training.comparison import Comparison
-from training.effect import Effect
-from training.learning import LearningCurve
-from training.quantity import number, tick
-from training.svg import ACCENT, INK, MUTED, SMALL, WARM
+from training.report import svg
+from training.report.learning_curve import LearningCurve
+from training.report.number_format import number, tick
+from training.report.partial_dependence import Effect
+from training.report.svg import ACCENT, INK, MUTED, SMALL, WARM
 
 Vector = npt.NDArray[np.float64]
 

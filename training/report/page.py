@@ -11,13 +11,13 @@ from sklearn.base import clone
 from sklearn.metrics import confusion_matrix
 
 from model_server.model.manifest import Interval, Manifest
-from training import plots
-from training.card import Card
 from training.comparison import FOLDS, REPEATS, Comparison
 from training.dataset import Dataset
-from training.effect import effects, subject
-from training.learning import learn
-from training.quantity import number, quantity, tick
+from training.model_card import ModelCard
+from training.report import plots
+from training.report.learning_curve import learn
+from training.report.number_format import number, quantity, tick
+from training.report.partial_dependence import effects, subject
 from training.scores import DECIDING, NAMES
 
 
@@ -28,7 +28,7 @@ class Evidence:
     Attributes
     ----------
     dataset : Dataset
-    card : Card
+    card : ModelCard
     manifest : Manifest
     comparison : Comparison
     estimator : object
@@ -37,7 +37,7 @@ class Evidence:
     """
 
     dataset: Dataset
-    card: Card
+    card: ModelCard
     manifest: Manifest
     comparison: Comparison
     estimator: Any

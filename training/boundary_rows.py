@@ -13,7 +13,7 @@ from training.trees import trees
 MAXIMUM_ROWS = 20_000
 
 
-def probes(estimator: Any, dataset: Dataset) -> Matrix:
+def boundary_rows(estimator: Any, dataset: Dataset) -> Matrix:
     """Return the training rows, and rows where a tree could turn the other way.
 
     Covered are:
@@ -29,7 +29,7 @@ def probes(estimator: Any, dataset: Dataset) -> Matrix:
 
     Returns
     -------
-    X : ndarray of shape (n_probes, n_features), float64
+    X : ndarray of shape (n_rows, n_features), float64
         The training rows come first.
     """
     rng = np.random.default_rng(0)

@@ -13,7 +13,7 @@ _NAME: TypeAdapter[str] = TypeAdapter(Annotated[str, Manifest.model_fields["name
 
 
 @dataclass(frozen=True)
-class Card:
+class ModelCard:
     """The words that the data can't say itself.
 
     Attributes

@@ -1,4 +1,4 @@
-"""The summary: how the candidates did and which was chosen, in the terminal."""
+"""The leaderboard: how the candidates did and which was chosen, in the terminal."""
 
 from typing import TYPE_CHECKING
 

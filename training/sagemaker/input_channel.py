@@ -13,7 +13,7 @@ from training.table import Table
 
 
 @dataclass(frozen=True)
-class Channel:
+class InputChannel:
     """What a channel holds.
 
     Attributes
@@ -51,7 +51,7 @@ class Channel:
         raise AssertionError(row)
 
 
-def read(name: str, folder: Path) -> Channel:
+def read(name: str, folder: Path) -> InputChannel:
     """Read every file of a folder and its folders whose name ends with ``.csv``, sorted.
 
     The header of each names the same columns, in any order. What is hidden is left out.
@@ -67,7 +67,7 @@ def read(name: str, folder: Path) -> Channel:
     except TrainingError as error:
         raise TrainingError(f"channel {name!r}: {error}") from error
     columns = next(iter(tables.values()))
-    return Channel(
+    return InputChannel(
         name,
         {column: [*chain(*(each[column] for each in tables.values()))] for column in columns},
         {file: len(next(iter(each.values()))) for file, each in tables.items()},

@@ -11,8 +11,8 @@ from sklearn.base import is_classifier
 
 from model_server.model.manifest import Conversion, Feature, Tolerance
 from model_server.model.runtime import EstimatorRuntime, OnnxRuntime, agree
+from training.boundary_rows import boundary_rows
 from training.dataset import Dataset
-from training.probes import probes
 
 _NUMBERS = {"float64": DoubleTensorType, "float32": FloatTensorType}
 RELATIVE = 1e-6
@@ -32,11 +32,11 @@ def convert(estimator: Any, dataset: Dataset) -> tuple[bytes | None, Conversion]
     -------
     model : bytes or None
         The first graph that ONNX Runtime loads and that agrees with the estimator on every row of
-        `training.probes`.
+        `training.boundary_rows`.
     conversion : Conversion
         What was compared, or why there is no graph.
     """
-    X = probes(estimator, dataset)
+    X = boundary_rows(estimator, dataset)
     expected = EstimatorRuntime(estimator, dataset.features).predict(X)
     reasons = []
     for precision in _NUMBERS:

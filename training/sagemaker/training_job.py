@@ -20,11 +20,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from training import boston, channel, holdout, settings
-from training.card import Card
-from training.channel import Channel
+from training import boston, holdout, settings
 from training.dataset import Dataset, build
 from training.errors import TrainingError
+from training.model_card import ModelCard
+from training.sagemaker import input_channel
+from training.sagemaker.input_channel import InputChannel
 from training.settings import Settings
 
 TRAINING, VALIDATION = "training", "validation"
@@ -33,7 +34,7 @@ NAME = "model"
 
 
 @dataclass(frozen=True)
-class Job:
+class TrainingJob:
     """What is to be trained.
 
     Attributes
@@ -41,7 +42,7 @@ class Job:
     settings : Settings
     dataset : Dataset
         Of the channel ``training``.
-    card : Card
+    card : ModelCard
     held : Dataset, optional
         Of the channel ``validation``.
     ignored : list of str
@@ -50,12 +51,12 @@ class Job:
 
     settings: Settings
     dataset: Dataset
-    card: Card
+    card: ModelCard
     held: Dataset | None
     ignored: list[str]
 
 
-def read(root: Path) -> Job:
+def read(root: Path) -> TrainingJob:
     """Read a job from the files below `root`.
 
     Raises
@@ -82,21 +83,21 @@ def read(root: Path) -> Job:
             cells = validation.cells
             held = holdout.build(cells if chosen.target else boston.scaled(cells), dataset)
     ignored = [name for name in channels if name not in (TRAINING, VALIDATION)]
-    return Job(chosen, dataset, card, held, ignored)
+    return TrainingJob(chosen, dataset, card, held, ignored)
 
 
-def _dataset(training: Channel, chosen: Settings) -> tuple[Dataset, Card]:
+def _dataset(training: InputChannel, chosen: Settings) -> tuple[Dataset, ModelCard]:
     if chosen.target is None:
         with _of(training):
             dataset, card = boston.rooms(training.cells)
         return dataset, replace(card, name=chosen.name or card.name)
     with _of(training):
         dataset = build(training.cells, chosen.target, chosen.features, chosen.task)
-    return dataset, Card.plain(chosen.name or NAME, dataset, training.source)
+    return dataset, ModelCard.plain(chosen.name or NAME, dataset, training.source)
 
 
 @contextmanager
-def _of(source: Channel) -> Iterator[None]:
+def _of(source: InputChannel) -> Iterator[None]:
     """Tell errors of a table as those of its channel."""
     try:
         yield
@@ -146,7 +147,7 @@ def _text(value: Any) -> str:
     return inner if isinstance(inner, str) else text
 
 
-def _channel(root: Path, name: str, channels: dict[str, Any]) -> Channel | None:
+def _channel(root: Path, name: str, channels: dict[str, Any]) -> InputChannel | None:
     folder = root / "input" / "data" / name
     if name not in channels and not folder.exists():
         return None
@@ -155,4 +156,4 @@ def _channel(root: Path, name: str, channels: dict[str, Any]) -> Channel | None:
         raise TrainingError(
             f"channel {name!r}: its input mode is {mode}; set it to File or FastFile"
         )
-    return channel.read(name, folder)
+    return input_channel.read(name, folder)

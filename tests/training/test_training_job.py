@@ -8,8 +8,9 @@ import pytest
 
 from tests.training import samples
 from tests.training.jobs import Job
-from training import boston, job
+from training import boston
 from training.errors import TrainingError
+from training.sagemaker import training_job
 from training.settings import Settings
 
 FLATS = samples.text(samples.table(), "shape", "area", "price", "class")
@@ -28,7 +29,7 @@ def test_with_no_settings_it_is_medv_from_rm_in_dollars(tmp_path: Path) -> None:
     made = Job(tmp_path)
     made.put("training/boston.csv", boston.DATA.read_text())
     made.put("validation/boston.csv", boston.DATA.read_text())
-    read = job.read(tmp_path)
+    read = training_job.read(tmp_path)
     [(rooms, card), _] = boston.models()
     assert read.settings == Settings()
     assert read.card == card
@@ -42,7 +43,7 @@ def test_the_built_in_model_takes_a_name(tmp_path: Path) -> None:
     made = Job(tmp_path)
     made.put("training/boston.csv", boston.DATA.read_text())
     made.hyperparameters(name="homes")
-    assert job.read(tmp_path).card.name == "homes"
+    assert training_job.read(tmp_path).card.name == "homes"
 
 
 @pytest.mark.parametrize(
@@ -65,14 +66,14 @@ def test_the_built_in_model_takes_a_name(tmp_path: Path) -> None:
 )
 def test_hyperparameters_as_clients_write_them(flats: Job, texts: Any) -> None:
     flats.hyperparameters(**texts)
-    read = job.read(flats.root)
+    read = training_job.read(flats.root)
     assert read.settings == Settings(target="price", features=("area",), n_estimators=20)
     assert [feature.name for feature in read.dataset.features] == ["area"]
     assert (read.card.name, read.card.source) == ("model", "flats.csv")
 
 
 def test_all_other_columns_are_read_where_no_features_are_named(flats: Job) -> None:
-    names = [feature.name for feature in job.read(flats.root).dataset.features]
+    names = [feature.name for feature in training_job.read(flats.root).dataset.features]
     assert names == ["shape", "area", "class"]
 
 
@@ -86,7 +87,7 @@ def test_files_of_a_channel_are_one_table(tmp_path: Path) -> None:
     for name in (".hidden.csv", ".more/c.csv", "flats-manifest", "readme.txt"):
         made.put(f"training/{name}", "no table")
     made.hyperparameters(target="price")
-    read = job.read(tmp_path)
+    read = training_job.read(tmp_path)
     cells = [cell for seed in range(11) for cell in samples.table(20, seed)["area"]]
     assert read.dataset.X[:, 0].tolist() == [float(cell) for cell in cells]
     assert read.card.source == "11 CSV files"
@@ -95,17 +96,17 @@ def test_files_of_a_channel_are_one_table(tmp_path: Path) -> None:
 def test_channels_that_are_not_read_are_known(flats: Job) -> None:
     channels = {"training": {"TrainingInputMode": "FastFile"}, "code": {}}
     flats.config("inputdataconfig", channels)
-    assert job.read(flats.root).ignored == ["code"]
+    assert training_job.read(flats.root).ignored == ["code"]
 
 
 def test_one_host_trains(flats: Job) -> None:
     flats.config("resourceconfig", {"current_host": "algo-1", "hosts": ["algo-1"]})
-    assert job.read(flats.root).held is None
+    assert training_job.read(flats.root).held is None
 
 
 def refused(made: Job) -> str:
     with pytest.raises(TrainingError) as told:
-        job.read(made.root)
+        training_job.read(made.root)
     assert re.fullmatch(r"[^\n]+; [^\n]+", str(told.value))
     return str(told.value)
 
@@ -243,7 +244,7 @@ def test_rows_of_the_validation_are_read_as_those_of_the_training(
     made.hyperparameters(
         target=target, task="regression" if target == "price" else "classification"
     )
-    held = job.read(tmp_path).held
+    held = training_job.read(tmp_path).held
     assert held is not None
     assert held.frame["shape"].tolist() == CELLS["shape"]
     assert held.frame["area"].tolist() == [float(cell) for cell in CELLS["area"]]
@@ -256,7 +257,7 @@ def test_labels_of_the_validation_are_compared_as_numbers(tmp_path: Path) -> Non
     made.put("training/a.csv", "\n".join(["a,y", *rows]))
     made.put("validation/a.csv", "a,y\n1,1.0\n2,1.50\n")
     made.hyperparameters(target="y", task="classification")
-    held = job.read(tmp_path).held
+    held = training_job.read(tmp_path).held
     assert held is not None
     assert held.y.tolist() == ["1", "1.5"]
 

@@ -9,9 +9,9 @@ from sklearn.tree import DecisionTreeRegressor
 
 from model_server.model import runtime
 from tests.training import samples
-from training.conversion import convert, tolerance
+from training.boundary_rows import MAXIMUM_ROWS, boundary_rows
 from training.dataset import build
-from training.probes import MAXIMUM_ROWS, probes
+from training.onnx_conversion import convert, tolerance
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def dataset() -> Any:
 
 def test_every_threshold_is_probed_with_its_neighbours(dataset: Any) -> None:
     tree = DecisionTreeRegressor(random_state=0).fit(dataset.X, dataset.y)
-    X = probes(tree, dataset)
+    X = boundary_rows(tree, dataset)
     split = tree.tree_.feature >= 0
     assert split.sum() > 50
     for feature, threshold in zip(
@@ -46,13 +46,13 @@ def test_a_threshold_off_by_one_float_is_noticed(dataset: Any) -> None:
     thresholds = tree.tree_.threshold
     thresholds[0] = np.nextafter(np.float32(thresholds[0]), np.float32(np.inf))
     assert runtime.agree(runs.predict(dataset.X), tree.predict(dataset.X), tolerance(dataset))
-    X = probes(tree, dataset)
+    X = boundary_rows(tree, dataset)
     assert not runtime.agree(runs.predict(X), tree.predict(X), tolerance(dataset))
 
 
 def test_many_splits_are_sampled_the_same_way_twice(dataset: Any) -> None:
     boosting = GradientBoostingRegressor(n_estimators=400, max_depth=5, random_state=0)
     boosting.fit(dataset.X, dataset.y)
-    X = probes(boosting, dataset)
+    X = boundary_rows(boosting, dataset)
     assert len(X) == len(dataset.X) + MAXIMUM_ROWS
-    np.testing.assert_array_equal(X, probes(boosting, dataset))
+    np.testing.assert_array_equal(X, boundary_rows(boosting, dataset))
