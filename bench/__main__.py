@@ -8,9 +8,11 @@ import time
 from functools import partial
 from pathlib import Path
 
-from bench import machine, models, table
+from bench import models
 from bench.errors import BenchError
+from bench.report import report
 from bench.rounds import PLAN, Bench
+from harness import machine, table
 from model_server.errors import ModelServerError
 
 _SECONDS, _WARM_UP_SECONDS = 6, 3
@@ -55,11 +57,11 @@ def run(rounds: int, *, quick: bool, out: Path | None) -> None:
             bench.round(fitted, partial(tell, f"round {number} of {rounds}"))
             for number in range(1, rounds + 1)
         ]
-    report = table.report(measured, seconds, others.share())
-    print(report, end="")
+    told = report(measured, seconds, others.share())
+    print(told, end="")
     if out is not None:
         page = out.read_text(encoding="utf-8")
-        out.write_text(table.place(report, page), encoding="utf-8")
+        out.write_text(table.place(told, page), encoding="utf-8")
 
 
 def _minutes(rounds: int, seconds: int, warm_up: int) -> int:

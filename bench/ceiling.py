@@ -4,6 +4,7 @@ It runs with what this server runs uvicorn with, and does nothing else.
 """
 
 import argparse
+import json
 
 import uvicorn
 from starlette.types import Receive, Scope, Send
@@ -38,12 +39,12 @@ class Constant:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m bench.ceiling")
-    parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--length", type=int, required=True, help="bytes of an answer")
     arguments = parser.parse_args()
-    uvicorn.run(
+    config = uvicorn.Config(
         Constant(arguments.length),
-        port=arguments.port,
+        port=0,
+        log_config=None,
         http="httptools",
         loop="uvloop",
         access_log=False,
@@ -51,3 +52,7 @@ if __name__ == "__main__":
         server_header=False,
         proxy_headers=False,
     )
+    with config.bind_socket() as listener:
+        served = {"message": "serving", "http_port": listener.getsockname()[1]}
+        print(json.dumps(served), flush=True)
+        uvicorn.Server(config).run(sockets=[listener])

@@ -3,17 +3,15 @@
 import argparse
 import contextlib
 import datetime
-import os
 import sys
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
-from bench import machine, table
+from bench.cpus import pinned, usable
 from bench.errors import BenchError
 from bench.wrk import Load, Request, Wrk
-from tests.application.application_process import ApplicationProcess
-from tests.server_process import ServerProcess
+from harness import machine, table
+from harness.processes import ApplicationProcess, ServerProcess, StartError
 
 FIRST, ANSWER = "/", "/models/rooms/answer?RM=6.5"
 PAGE_LIMIT_MS = 100
@@ -35,7 +33,7 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         report = measure(arguments.models, arguments.seconds)
-    except (BenchError, RuntimeError, TimeoutError) as error:
+    except (BenchError, StartError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     print(report, end="")
@@ -54,13 +52,13 @@ def measure(models: Path, seconds: int) -> str:
         If there is one CPU only, wrk is missing or a request failed.
     """
     others = machine.Others()
-    cpu, *_, load_cpu = machine.cpus()
-    with tempfile.TemporaryDirectory(prefix="bench-pages-") as name, _pinned(load_cpu):
+    cpu, *_, load_cpu = usable()
+    with tempfile.TemporaryDirectory(prefix="bench-pages-") as name, pinned(load_cpu):
         folder = Path(name)
         wrk = Wrk(folder)
         with contextlib.ExitStack() as stack:
             server = stack.enter_context(ServerProcess(models, log=folder / "server"))
-            with _pinned(cpu):
+            with pinned(cpu):
                 application = stack.enter_context(
                     ApplicationProcess(server.url, "--rate-limit", "0", log=folder / "application")
                 )
@@ -76,21 +74,10 @@ def _get(application: ApplicationProcess, path: str) -> Request:
     return Request(application.url + path, b"", "text/html", method="GET")
 
 
-@contextlib.contextmanager
-def _pinned(cpu: int) -> Iterator[None]:
-    """Keep this process, and what it starts in the block, on one CPU."""
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {cpu})
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)
-
-
 def _report(loads: dict[tuple[str, int], Load], length: int, others: float) -> str:
     first, busy = loads[FIRST, 1], loads[ANSWER, _CONNECTIONS]
     rows = [
-        (path, str(connections), *table.shown(load.requests_per_s, load.p50_ms, load.p99_ms))
+        (path, str(connections), *table.figures(load.requests_per_s, load.p50_ms, load.p99_ms))
         for (path, connections), load in loads.items()
     ]
     marks = [

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from bench import machine, servers
+from bench import cpus, servers
 from bench.models import BOOSTING, CSV, FOREST, JSON, LINEAR, Model
 from bench.servers import CEILING, OURS, STOCK, Running
 from bench.wrk import Load, Request, Wrk
@@ -96,7 +96,7 @@ class Bench:
         self._seconds = seconds
         self._warm_up_seconds = warm_up_seconds
         self._wrk = Wrk(folder)
-        self._cpu, *_, load_cpu = machine.cpus()
+        self._cpu, *_, load_cpu = cpus.usable()
         os.sched_setaffinity(0, {load_cpu})
 
     def round(self, models: dict[str, Model], tell: Callable[[str], None]) -> Figures:
@@ -130,7 +130,7 @@ class Bench:
                     for figure in TRAFFIC[name].figures:
                         figures[Key(title, server, name, figure)] = taken[figure]
                 figures[Key(title, server, PROCESS, START)] = running.start_s
-                figures[Key(title, server, PROCESS, RSS)] = running.rss_mb
+                figures[Key(title, server, PROCESS, RSS)] = running.process.rss_mb
         return figures
 
     def _measure(self, running: Running, model: Model, traffic: Traffic) -> Load:

@@ -1,30 +1,22 @@
 """The servers: each started on a CPU of its own, watched until it answers, and ended by its id."""
 
 import http.client
-import os
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.cpus import pinned
 from bench.errors import BenchError
 from bench.models import JSON, Model
+from harness.ports import HOST, reserve_port
+from harness.processes import Process, ServerProcess, StartError
 from model_server.model.directory import JOBLIB
-from model_server.settings import PREFIX
 
 STOCK = "stock KServe"
 CEILING = "ceiling"
 OURS = "this server"
-
-ROOT = Path(__file__).parent.parent
-HOST = "127.0.0.1"
-
-_START_TIMEOUT_S = 60.0
-_POLL_S = 0.002
 
 
 @dataclass(frozen=True)
@@ -39,19 +31,13 @@ class Running:
         The body of its first 200, for one row.
     start_s : float
         From the start of the process to the end of that answer.
+    process : Process
     """
 
     url: str
     answer: bytes
     start_s: float
-    _pid: int
-
-    @property
-    def rss_mb(self) -> float:
-        """The memory that is resident now, in 10^6 bytes: VmRSS of proc_pid_status(5)."""
-        lines = Path(f"/proc/{self._pid}/status").read_text(encoding="ascii").splitlines()
-        [kib] = [line.split()[1] for line in lines if line.startswith("VmRSS:")]
-        return int(kib) * 1024 / 1e6
+    process: Process
 
 
 @contextmanager
@@ -77,70 +63,49 @@ def start(
         If it does not start, answers wrongly, or such an error comes out of the block; with the
         last line of its log.
     """
-    port = _free_port()
-    command = _command(server, model, port, ceiling_length)
-    log = folder / "server.log"
-    environment = {name: os.environ[name] for name in os.environ if not name.startswith(PREFIX)}
-    with log.open("wb") as stream:
+    stock_port = reserve_port() if server == STOCK else 0
+    process = _process(server, model, folder / "server.log", ceiling_length, stock_port)
+    with pinned(cpu):
         began = time.perf_counter()
-        process = subprocess.Popen(
-            ["taskset", "-c", str(cpu), sys.executable, "-m", *command],
-            cwd=ROOT,
-            env=environment,
-            stdout=stream,
-            stderr=stream,
-        )
+        process.start()
     try:
+        port = stock_port or int(process.serving()["http_port"])
         answer = _first_answer(process, port, model)
-        running = Running(
-            f"http://{HOST}:{port}{model.path}", answer, time.perf_counter() - began, process.pid
-        )
+        url = f"http://{HOST}:{port}{model.path}"
+        running = Running(url, answer, time.perf_counter() - began, process)
         if server != CEILING:
             model.check(answer)
         yield running
-    except BenchError as error:
-        last = log.read_text(errors="replace").strip().rpartition("\n")[2]
-        raise BenchError(f"{server}, {model.name}: {error}; its log ends: {last}") from error
+    except (BenchError, StartError) as error:
+        what = error.reason if isinstance(error, StartError) else error
+        last = process.log.read_text(errors="replace").strip().rpartition("\n")[2]
+        raise BenchError(f"{server}, {model.name}: {what}; its log ends: {last}") from error
     finally:
         process.kill()
-        process.wait()
 
 
-def _command(server: str, model: Model, port: int, ceiling_length: int) -> list[str]:
-    joblib, models = model.directory / JOBLIB, model.directory.parent
-    grpc_port = _free_port()
-    line = {
-        STOCK: f"bench.stock --http_port {port} --grpc_port {grpc_port} --model_name {model.name}",
-        CEILING: f"bench.ceiling --port {port} --length {ceiling_length}",
-        OURS: f"model_server --http-port {port} --grpc-port {grpc_port} --models",
-    }
-    files = {STOCK: [str(joblib)], CEILING: [], OURS: [str(models)]}
-    return [*line[server].split(), *files[server]]
+def _process(server: str, model: Model, log: Path, ceiling_length: int, stock_port: int) -> Process:
+    if server == OURS:
+        return ServerProcess(model.directory.parent, log=log)
+    if server == CEILING:
+        return Process("bench.ceiling", "--length", str(ceiling_length), log=log)
+    ports = ("--http_port", str(stock_port), "--grpc_port", str(reserve_port()))
+    named = ("--model_name", model.name, str(model.directory / JOBLIB))
+    return Process("bench.stock", *ports, *named, log=log)
 
 
-def _first_answer(process: subprocess.Popen[bytes], port: int, model: Model) -> bytes:
+def _first_answer(process: Process, port: int, model: Model) -> bytes:
     body = model.body(1, JSON)
-    deadline = time.monotonic() + _START_TIMEOUT_S
-    seen = "no answer"
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            raise BenchError(f"ended at its start with status {process.returncode}")
-        connection = http.client.HTTPConnection(HOST, port, timeout=_START_TIMEOUT_S)
+    for _ in process.starting():
+        connection = http.client.HTTPConnection(HOST, port, timeout=30)
         try:
             connection.request("POST", model.path, body, {"content-type": JSON})
             response = connection.getresponse()
             answer = response.read()
             if response.status == http.HTTPStatus.OK:
                 return answer
-            seen = f"status {response.status}"
         except ConnectionError:
-            time.sleep(_POLL_S)
+            continue
         finally:
             connection.close()
-    raise BenchError(f"{seen} in {_START_TIMEOUT_S:g} s")
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind((HOST, 0))
-        return int(listener.getsockname()[1])
+    raise AssertionError

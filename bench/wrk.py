@@ -62,6 +62,12 @@ class Load:
         )
 
 
+def version() -> str:
+    """Return the version of wrk that is installed."""
+    shown = subprocess.run(["wrk", "--version"], capture_output=True, text=True, check=False)
+    return (shown.stdout + shown.stderr).split("[")[0].removeprefix("wrk").strip()
+
+
 class Wrk:
     """wrk on one thread, on the CPU that the calling process is on.
 

@@ -17,8 +17,8 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Generator
 
-from soak.clients import post
-from soak.servers import HOST
+from harness.http_client import post
+from harness.ports import HOST
 
 HEADER, BODY, READER = "header", "body", "answer"
 

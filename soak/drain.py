@@ -23,10 +23,10 @@ import grpc
 from kserve.protocol.grpc.grpc_predict_v2_pb2 import ModelInferRequest
 from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import GRPCInferenceServiceStub
 
-from soak.clients import Answer, Connection, LostError, ask_once, get, post
+from harness.http_client import Answer, Connection, LostError, ask_once, get, post
+from harness.ports import HOST
+from harness.processes import ServerProcess, serve
 from soak.scenario import Outcome, some
-from soak.servers import HOST, serve
-from tests.server_process import ServerProcess
 
 log = logging.getLogger("soak")
 

@@ -17,12 +17,12 @@ from pathlib import Path
 
 from sklearn.ensemble import RandomForestRegressor
 
+from harness.http_client import ask_once, get, post
+from harness.load import Load, percentile_ms
+from harness.ports import HOST
+from harness.processes import ServerProcess, serve
 from model_server.model import directory as model_directory
-from soak.clients import ask_once, get, post
-from soak.load import Load, percentile_ms
 from soak.scenario import Outcome, some
-from soak.servers import HOST, rss_mb, serve
-from tests.server_process import ServerProcess
 from training import boston
 from training.package import package
 
@@ -84,13 +84,13 @@ async def _overload(
         capacity = await _capacity(server, capacity_seconds)
         log.info("overload: capacity %.0f/s, alone %.1f ms", capacity, normal_ms)
         load, after = (Load(server.http_port, _FOREST) for _ in range(2))
-        sizes_mb, counted_before = [rss_mb(server)], await _counted_rejections(server)
-        asyncio.get_running_loop().call_later(seconds / 4, lambda: sizes_mb.append(rss_mb(server)))
+        sizes_mb, counted_before = [server.rss_mb], await _counted_rejections(server)
+        asyncio.get_running_loop().call_later(seconds / 4, lambda: sizes_mb.append(server.rss_mb))
         begun = time.perf_counter()
         await load.offer(_TIMES * capacity, seconds)
         await _ask_until_normal(after, 2 * normal_ms)
         recovery_s = time.perf_counter() - begun - seconds
-        sizes_mb.append(rss_mb(server))
+        sizes_mb.append(server.rss_mb)
         for ended in (load, after):
             ended.close()
         counted = await _counted_rejections(server) - counted_before

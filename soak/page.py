@@ -5,9 +5,9 @@ import re
 import subprocess
 from collections.abc import Mapping
 
-from bench import machine, table
+from harness import machine, table
+from harness.processes import ROOT
 from soak.scenario import Outcome
-from tests.server_process import ROOT
 
 _FACTS = ("CPU", "kernel", "Python", "libraries")
 _HEADER = ("scenario", "asked", "seen", "held", "date", "commit")
@@ -30,8 +30,8 @@ def update(page: str, outcomes: Mapping[str, Outcome]) -> str:
     lines = [
         *(f"- {name}: {facts[name]}" for name in _FACTS),
         "",
-        _line(*_HEADER),
-        _line(*("-" for _ in _HEADER)),
+        table.row(_HEADER),
+        table.row(["-"] * len(_HEADER)),
         *rows.values(),
         "",
     ]
@@ -41,12 +41,7 @@ def update(page: str, outcomes: Mapping[str, Outcome]) -> str:
 def _row(name: str, outcome: Outcome) -> str:
     date = datetime.datetime.now(datetime.UTC).date().isoformat()
     held = "yes" if outcome.held else "**no**"
-    return _line(name, outcome.asked, outcome.seen, held, date, _commit())
-
-
-def _line(*cells: str) -> str:
-    plain = (" ".join(cell.split()).replace("|", "\\|") for cell in cells)
-    return f"| {' | '.join(plain)} |"
+    return table.row((name, outcome.asked, outcome.seen, held, date, _commit()))
 
 
 def _commit() -> str:

@@ -15,9 +15,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from harness.processes import ROOT
 from manifests.cluster import HERE, Cluster, ClusterError
 from soak.scenario import Outcome
-from tests.server_process import ROOT
 
 log = logging.getLogger("soak")
 
@@ -25,6 +25,7 @@ _NAMESPACE = "rollouts"
 _NAME = "model-server"
 _REPLICAS = 3
 _IMAGE = "model-server:soak"
+_SCRIPTS = ("harness/http_client.py", "soak/steady.py")
 _DEADLINE_S = 120
 _RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
 
@@ -239,14 +240,15 @@ def _load(cluster: Cluster) -> Iterator[Load]:
 
 def _surroundings(image: str) -> dict[str, Any]:
     """Return the namespace, and a pod in it with the modules of the load."""
-    scripts = {name: (ROOT / "soak" / name).read_text() for name in ("clients.py", "steady.py")}
+    scripts = {path.replace("/", "."): (ROOT / path).read_text() for path in _SCRIPTS}
+    mounted = [{"key": path.replace("/", "."), "path": path} for path in _SCRIPTS]
     named = {"name": "load", "namespace": _NAMESPACE}
     container = {
         "name": "load",
         "image": image,
         "command": ["python", "-c", "import time; time.sleep(1e6)"],
         "workingDir": "/load",
-        "volumeMounts": [{"name": "scripts", "mountPath": "/load/soak"}],
+        "volumeMounts": [{"name": "scripts", "mountPath": "/load"}],
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "capabilities": {"drop": ["ALL"]},
@@ -257,7 +259,7 @@ def _surroundings(image: str) -> dict[str, Any]:
     }
     spec = {
         "containers": [container],
-        "volumes": [{"name": "scripts", "configMap": {"name": "load"}}],
+        "volumes": [{"name": "scripts", "configMap": {"name": "load", "items": mounted}}],
         "automountServiceAccountToken": False,
         "terminationGracePeriodSeconds": 0,
     }

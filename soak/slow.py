@@ -9,12 +9,11 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from soak.clients import post
+from harness.http_client import post
+from harness.load import Load, percentile_ms
+from harness.processes import ROOT, ServerProcess, serve
 from soak.crowd import BODY, HEADER
-from soak.load import Load, percentile_ms
 from soak.scenario import Outcome
-from soak.servers import serve
-from tests.server_process import ROOT, ServerProcess
 
 log = logging.getLogger("soak")
 

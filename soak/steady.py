@@ -1,8 +1,8 @@
 """``python -m soak.steady HOST PORT``: a steady load, until standard input ends.
 
-It runs in a pod, where there is nothing but the standard library, `soak.clients` and this module.
-Every failed attempt counts; no request is sent again. Each line of its output is what became of the
-requests so far, in JSON.
+It runs in a pod, where there is nothing but the standard library, `harness.http_client` and this
+module. Every failed attempt counts; no request is sent again. Each line of its output is what
+became of the requests so far, in JSON.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ import json
 import sys
 import time
 
-from soak.clients import Answer, Connection, LostError, ask_once, post
+from harness.http_client import Answer, Connection, LostError, ask_once, post
 
 _PATH = "/v1/models/rooms:predict"
 _BODY = b'{"instances": [[6.5]]}'

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.server_process import ROOT, ServerProcess
+from harness.processes import ROOT, ServerProcess
 
 REQUIRE_ALL = os.environ.get("REQUIRE_ALL") == "1"
 

@@ -13,7 +13,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.server_process import DEADLINE_S, ROOT, free_port, until
+from harness.ports import reserve_port
+from harness.processes import DEADLINE_S, ROOT, until
 
 pytestmark = pytest.mark.needs("make")
 
@@ -28,7 +29,7 @@ class MakeRun:
         for name in ("Makefile", "run.py", *PARTS):
             (folder / name).symlink_to(ROOT / name)
         shutil.copytree(models, folder / "models")
-        self.ports = {name: free_port() for name in ("PORT", "GRPC_PORT", "APPLICATION_PORT")}
+        self.ports = {name: reserve_port() for name in ("PORT", "GRPC_PORT", "APPLICATION_PORT")}
         self.server = f"http://127.0.0.1:{self.ports['PORT']}"
         self.page = f"http://127.0.0.1:{self.ports['APPLICATION_PORT']}"
 

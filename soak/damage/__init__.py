@@ -7,11 +7,11 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+from harness.processes import refuse
 from model_server.model import directory as model_directory
 from soak.damage import bait, forgery
 from soak.damage.verdict import REFUSED, RIGHT, Judge
 from soak.scenario import Outcome
-from tests.server_process import refuse
 
 
 def run(

@@ -4,9 +4,9 @@ import pickle
 from pathlib import Path
 from typing import Any
 
+from harness.processes import ServerProcess, refuse
 from model_server.model import directory as model_directory
 from model_server.model.directory import JOBLIB, ONNX
-from tests.server_process import ServerProcess, refuse
 
 
 class Bait:

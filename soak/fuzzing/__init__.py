@@ -6,13 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
+from harness.processes import ServerProcess, serve
 from model_server.model import directory as model_directory
 from model_server.model import runtime
 from model_server.model.directory import ModelDirectory
 from soak.fuzzing import bodies, decoding, garbage, openapi, tensors
 from soak.scenario import Outcome
-from soak.servers import rss_mb, serve
-from tests.server_process import ServerProcess
 
 _GROWTH_MB = 8.0
 """What the arenas of malloc and the bounded caches of header values may take after the warm-up: 5 %
@@ -48,9 +47,9 @@ def run(
             )
             sender = _Senders(server, artifacts, inputs, seed)
             await sender.send(0.1)
-            warm_mb = rss_mb(server)
+            warm_mb = server.rss_mb
             await sender.send(0.9)
-            grown_mb = rss_mb(server) - warm_mb
+            grown_mb = server.rss_mb - warm_mb
             golden = await asyncio.to_thread(_ask_golden, server, artifacts)
             failures.extend([*failed, *sender.failures, *golden])
             return called, grown_mb

@@ -6,10 +6,10 @@ import json
 import random
 from collections.abc import Sequence
 
+from harness.http_client import Connection, LostError
+from harness.ports import HOST
 from model_server.model.directory import ModelDirectory
-from soak.clients import Connection, LostError
 from soak.fuzzing.mutation import Mutator
-from soak.servers import HOST
 
 _CONNECTIONS = 4
 _MEDIA_TYPES = (

@@ -5,8 +5,8 @@ import collections
 import random
 import re
 
+from harness.ports import HOST
 from soak.fuzzing.mutation import Mutator
-from soak.servers import HOST
 
 _CONNECTIONS = 4
 _END_S = 20.0

@@ -8,8 +8,8 @@ import grpc
 from kserve.protocol.grpc import grpc_predict_v2_pb2 as messages
 from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import GRPCInferenceServiceStub
 
+from harness.ports import HOST
 from soak.fuzzing.mutation import TOKENS, Mutator
-from soak.servers import HOST
 
 _TIMEOUT_S = 20.0
 _FAULTS = {grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN, grpc.StatusCode.DEADLINE_EXCEEDED}

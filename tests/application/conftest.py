@@ -10,9 +10,8 @@ import pytest
 
 from application.settings import Settings
 from application.site import create
-from tests.application.application_process import ApplicationProcess
+from harness.processes import ApplicationProcess, ServerProcess
 from tests.application.stand_in import StandIn
-from tests.server_process import ServerProcess
 
 Connect = Callable[..., httpx.AsyncClient]
 

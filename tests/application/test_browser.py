@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.application.application_process import ApplicationProcess
+from harness.processes import ApplicationProcess, ServerProcess
 from tests.application.browser import (
     DESKTOP,
     NARROW,
@@ -20,7 +20,6 @@ from tests.application.browser import (
     violations,
 )
 from tests.application.stand_in import StandIn, busy
-from tests.server_process import ServerProcess
 
 pytestmark = pytest.mark.needs("chromium")
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from matplotlib import image
 
+from harness.processes import ROOT
 from tests.application.browser import WRITE, chromium
-from tests.server_process import ROOT
 
 STATIC = ROOT / "application" / "static"
 ROUNDED, SQUARE = 'rx="112"', 'rx="0"'

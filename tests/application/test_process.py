@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.application.application_process import ApplicationProcess
+from harness.ports import reserve_port
+from harness.processes import DEADLINE_S, ROOT, ApplicationProcess, ServerProcess
 from tests.application.stand_in import StandIn, busy
-from tests.server_process import DEADLINE_S, ROOT, ServerProcess, free_port
 
 pytestmark = pytest.mark.slow
 
@@ -125,7 +125,7 @@ def test_a_signal_ends_it_after_the_request_in_flight(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT])
 def test_it_starts_and_ends_without_an_endpoint(tmp_path: Path, sig: signal.Signals) -> None:
-    nothing = f"http://127.0.0.1:{free_port()}"
+    nothing = f"http://127.0.0.1:{reserve_port()}"
     with ApplicationProcess(nothing, log=tmp_path / "log") as application:
         page = application.client.get("/?RM=7")
         assert page.status_code == 503

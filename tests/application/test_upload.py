@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.application.application_process import ApplicationProcess
+from harness.processes import ApplicationProcess
 from tests.application.browser import DESKTOP, PHONE, chromium, opened, overflows, violations
 from tests.application.stand_in import StandIn, busy
 

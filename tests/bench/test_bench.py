@@ -11,14 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench import table
 from bench.errors import BenchError
 from bench.marks import Mark
 from bench.models import JSON, Model
 from bench.rounds import Key
 from bench.wrk import Request, Wrk
+from harness.processes import ROOT
 from model_server.model.manifest import Tolerance
-from tests.server_process import ROOT
 
 EVERY_LOAD = ("one row, 32 connections", "process")
 BOOSTING_LOADS = (
@@ -55,7 +54,7 @@ def cells(report: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
 
 
-@pytest.mark.needs("wrk", "taskset")
+@pytest.mark.needs("wrk")
 def test_a_short_run_reports_every_load_and_every_mark(tmp_path: Path) -> None:
     out = tmp_path / "results.md"
     command = [sys.executable, "-m", "bench", "--quick", "--rounds", "1", "--out", str(out)]
@@ -72,13 +71,6 @@ def test_a_short_run_reports_every_load_and_every_mark(tmp_path: Path) -> None:
     for fact in ("date", "CPU", "kernel", "Python", "libraries", "wrk"):
         assert f"- {fact}: " in done.stdout
     assert "- other processes took about " in done.stdout
-
-
-def test_a_report_is_put_in_its_place() -> None:
-    page = "# Page\n<!-- results -->\nold\n<!-- end of results -->\nend\n"
-    placed = table.place("| new |\n", page)
-    assert placed == "# Page\n<!-- results -->\n\n| new |\n\n<!-- end of results -->\nend\n"
-    assert table.place("| new |\n", "old") == "| new |\n"
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.server_process import ROOT
+from harness.processes import ROOT
 
 TRIAL = ["unshare", "--map-root-user", "--mount", "true"]
 """Ends with status 0 where the system lets us make namespaces."""

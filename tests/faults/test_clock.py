@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.server_process import DEADLINE_S, ServerProcess
+from harness.processes import DEADLINE_S, ServerProcess
 
 DAY = timedelta(days=1)
 ROW = '{"instances": [[6.5]]}'

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from harness.processes import ROOT, ServerProcess
 from tests.faults import namespaces
 from tests.faults.namespaces import DISK
-from tests.server_process import ROOT, ServerProcess
 from tests.training import samples
 
 pytestmark = [pytest.mark.needs("unshare"), pytest.mark.usefixtures("_namespaces")]

@@ -10,8 +10,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from harness.processes import ROOT
 from model_server.model import directory as model_directory
-from tests.server_process import ROOT
 from tests.training import samples
 
 

@@ -3,7 +3,6 @@
 import re
 import subprocess
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable
 from types import TracebackType
@@ -12,6 +11,7 @@ from typing import Self
 import httpx
 from kubernetes import client
 
+from harness.processes import until
 from manifests.cluster import Cluster
 
 NODE_PORT = 30080
@@ -19,12 +19,8 @@ DEADLINE_S = 180.0
 
 
 def wait(what: str, reached: Callable[[], bool], deadline_s: float = DEADLINE_S) -> None:
-    """Look again and again until something is reached, at most until the deadline."""
-    end = time.monotonic() + deadline_s
-    while not reached():
-        if time.monotonic() > end:
-            raise TimeoutError(f"not reached in {deadline_s} s: {what}")
-        time.sleep(0.5)
+    """Look twice a second until something is reached, at most until the deadline."""
+    until(what, reached, deadline_s, every_s=0.5)
 
 
 class PortForward:

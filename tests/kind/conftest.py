@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 from kubernetes import client, config
 
+from harness.processes import ROOT
 from manifests.cluster import HERE, PROGRAMS, Cluster, ClusterError
 from tests.kind.access import NODE_PORT, wait
-from tests.server_process import ROOT
 
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
 

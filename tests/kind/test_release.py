@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from kubernetes import client
 
+from harness.processes import ROOT
 from tests.kind.access import Load, PortForward, expose, wait
 from tests.kind.conftest import Kubernetes
-from tests.server_process import ROOT
 
 pytestmark = pytest.mark.needs("docker", "kind", "kubectl", "helm")
 

@@ -9,9 +9,10 @@ import httpx
 import pytest
 import yaml
 
+from harness.ports import reserve_port
+from harness.processes import ROOT
 from tests.kind.access import PortForward, wait
 from tests.kind.conftest import Kubernetes
-from tests.server_process import ROOT, free_port
 
 pytestmark = pytest.mark.needs("docker", "kind", "kubectl", "helm", "skaffold")
 
@@ -102,7 +103,7 @@ def test_run_deploys_what_answers(
 def test_dev_brings_edits_into_the_cluster(
     kubernetes: Kubernetes, skaffold: Skaffold, tmp_path: Path
 ) -> None:
-    port, application_port = free_port(), free_port()
+    port, application_port = reserve_port(), reserve_port()
     settings = yaml.safe_load((skaffold.folder / "skaffold.yaml").read_text())
     for forwarded, local in zip(settings["portForward"], (port, application_port), strict=True):
         forwarded["localPort"] = local

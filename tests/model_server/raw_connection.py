@@ -4,7 +4,7 @@ import socket
 from types import TracebackType
 from typing import Self
 
-from tests.server_process import DEADLINE_S, ServerProcess
+from harness.processes import DEADLINE_S, ServerProcess
 
 
 def request(body: bytes, path: str = "/v1/models/rooms:predict", headers: bytes = b"") -> bytes:

@@ -11,8 +11,8 @@ from cryptography import x509
 from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
 from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import GRPCInferenceServiceStub
 
+from harness.processes import DEADLINE_S, ServerProcess, refuse, until
 from tests.model_server.certificates import Authority
-from tests.server_process import DEADLINE_S, ServerProcess, refuse, until
 
 GOOD = '{"instances": [[6.5]]}'
 

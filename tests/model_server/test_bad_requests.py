@@ -8,7 +8,7 @@ import urllib.request
 import httpx
 import pytest
 
-from tests.server_process import ServerProcess
+from harness.processes import ServerProcess
 
 JSON, CSV = "application/json", "text/csv"
 GOOD = '{"instances": [[6.5]]}'

@@ -11,9 +11,9 @@ import pytest
 from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
 from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import GRPCInferenceServiceStub
 
+from harness.processes import DEADLINE_S, ServerProcess, until
 from tests.model_server import slow_model
 from tests.model_server.raw_connection import GOOD, RawConnection, request
-from tests.server_process import DEADLINE_S, ServerProcess, until
 
 pytestmark = pytest.mark.slow
 

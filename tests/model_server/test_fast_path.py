@@ -15,13 +15,13 @@ import numpy.typing as npt
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from harness.processes import ServerProcess
 from model_server.inference.batching import Batcher
 from model_server.inference.executor import Executor
 from model_server.model import directory as model_directory
 from model_server.model import runtime
 from model_server.model.columns import Matrix
 from tests.model_server.test_predictions import TABLE
-from tests.server_process import ServerProcess
 
 JSON, CSV = "application/json", "text/csv"
 BODIES: list[tuple[str, bytes]] = [

@@ -7,9 +7,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from harness.processes import DEADLINE_S, ServerProcess, until
 from tests.model_server import slow_model
 from tests.model_server.raw_connection import RawConnection, request
-from tests.server_process import DEADLINE_S, ServerProcess, until
 
 pytestmark = pytest.mark.slow
 

@@ -11,9 +11,9 @@ import httpx
 import numpy as np
 import pytest
 
+from harness.processes import ServerProcess
 from tests.model_server import bare_model
 from tests.sagemaker.router import Router
-from tests.server_process import ServerProcess
 
 pytestmark = pytest.mark.slow
 

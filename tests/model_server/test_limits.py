@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from harness.processes import ServerProcess, until
 from tests.model_server import slow_model
 from tests.model_server.raw_connection import GOOD, RawConnection, request
-from tests.server_process import ServerProcess, until
 
 pytestmark = pytest.mark.slow
 

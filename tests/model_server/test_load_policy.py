@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from harness.processes import DEADLINE_S, ROOT, ServerProcess, refuse
 from model_server.model import directory as model_directory
 from tests.model_server import slow_model
-from tests.server_process import DEADLINE_S, ROOT, ServerProcess, refuse
 
 
 class Evil:

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+from harness.processes import DEADLINE_S, ROOT
 from model_server import overrides, server
-from tests.server_process import DEADLINE_S, ROOT
 
 DOCTORED = """
 import runpy, sys

@@ -12,9 +12,9 @@ import numpy.typing as npt
 import pytest
 from kserve import InferenceGRPCClient, InferenceRESTClient, InferInput, InferRequest, RESTConfig
 
+from harness.processes import ROOT, ServerProcess
 from model_server.model import directory as model_directory
 from model_server.model.runtime import agree
-from tests.server_process import ROOT, ServerProcess
 
 TABLE = list(csv.DictReader((ROOT / "training/data/boston_housing.csv").read_text().splitlines()))
 NAMES = ["rooms", "boston"]

@@ -8,9 +8,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from harness.processes import ServerProcess, refuse, until
 from model_server import settings
 from tests.model_server import slow_model
-from tests.server_process import ServerProcess, refuse, until
 
 CSV, JSON, LINES = "text/csv", "application/json", "application/jsonlines"
 

@@ -11,8 +11,8 @@ import httpx
 import jsonschema
 import pytest
 
+from harness.processes import ROOT, ServerProcess, refuse
 from model_server.model import directory as model_directory
-from tests.server_process import ROOT, ServerProcess, refuse
 
 
 def test_models_and_their_readiness(server: ServerProcess) -> None:

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
+from harness.processes import ServerProcess, refuse
 from model_server.errors import ModelDirectoryError
 from model_server.model import runtime, without_manifest
 from model_server.model.directory import ModelDirectory
 from tests.model_server import bare_model
 from tests.model_server.test_sagemaker import CSV, JSON, invoke
-from tests.server_process import ServerProcess, refuse
 
 
 @pytest.mark.slow

@@ -2,12 +2,10 @@
 
 import re
 
-import pytest
-
+from harness.processes import ROOT
 from soak import page
 from soak.__main__ import SCENARIOS
 from soak.scenario import Outcome, some
-from tests.server_process import ROOT
 
 PAGE = """# Title
 
@@ -22,7 +20,6 @@ The end.
 """
 
 
-@pytest.mark.needs("wrk")
 def test_a_row_is_replaced_and_others_are_kept() -> None:
     first = page.update(
         PAGE,

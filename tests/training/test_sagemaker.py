@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from harness.processes import DEADLINE_S, until
 from model_server.model import directory as model_directory
 from model_server.model import runtime
-from tests.server_process import DEADLINE_S, until
 from tests.training import samples
 from tests.training.conftest import Run
 from tests.training.jobs import Job

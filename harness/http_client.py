@@ -42,7 +42,7 @@ def post(path: str, body: bytes, *, media_type: str = JSON, close: bool = False)
     """Write a request that has a body; `close` asks for one answer only."""
     last = "connection: close\r\n" if close else ""
     head = (
-        f"POST {path} HTTP/1.1\r\nhost: soak\r\ncontent-type: {media_type}\r\n"
+        f"POST {path} HTTP/1.1\r\nhost: harness\r\ncontent-type: {media_type}\r\n"
         f"content-length: {len(body)}\r\n{last}\r\n"
     )
     return head.encode() + body
@@ -50,7 +50,7 @@ def post(path: str, body: bytes, *, media_type: str = JSON, close: bool = False)
 
 def get(path: str) -> bytes:
     """Write a request for a path."""
-    return f"GET {path} HTTP/1.1\r\nhost: soak\r\nconnection: close\r\n\r\n".encode()
+    return f"GET {path} HTTP/1.1\r\nhost: harness\r\nconnection: close\r\n\r\n".encode()
 
 
 class Connection:

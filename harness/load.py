@@ -5,8 +5,8 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from soak.clients import Answer, Connection, LostError
-from soak.servers import HOST
+from harness.http_client import Answer, Connection, LostError
+from harness.ports import HOST
 
 _OUTSTANDING = 600
 

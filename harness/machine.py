@@ -3,12 +3,9 @@
 import os
 import platform
 import re
-import subprocess
 import time
 from importlib import metadata
 from pathlib import Path
-
-from bench.errors import BenchError
 
 _LIBRARIES = (
     "kserve",
@@ -25,28 +22,13 @@ _LIBRARIES = (
 
 
 def facts() -> dict[str, str]:
-    """Return what to know of CPU, kernel, Python, libraries and wrk."""
+    """Return what to know of CPU, kernel, Python and libraries."""
     return {
         "CPU": f"{_cpu_model()}, {os.cpu_count()} cores",
         "kernel": f"{platform.system()} {platform.release()}",
         "Python": platform.python_version(),
         "libraries": ", ".join(f"{name} {metadata.version(name)}" for name in _LIBRARIES),
-        "wrk": _wrk_version(),
     }
-
-
-def cpus() -> list[int]:
-    """Return the CPUs that this process may use.
-
-    Raises
-    ------
-    BenchError
-        If there is one only.
-    """
-    found = sorted(os.sched_getaffinity(0))
-    if len(found) < 2:
-        raise BenchError("there is one CPU; the servers and the load need one each")
-    return found
 
 
 class Others:
@@ -78,8 +60,3 @@ def _cpu_model() -> str:
     info = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     found = re.search(r"^model name\s*: (.+)$", info, re.MULTILINE)
     return found[1] if found else platform.machine()
-
-
-def _wrk_version() -> str:
-    shown = subprocess.run(["wrk", "--version"], capture_output=True, text=True, check=False)
-    return (shown.stdout + shown.stderr).split("[")[0].removeprefix("wrk").strip()

@@ -1,24 +1,15 @@
 """The report in Markdown: where and when, the table of figures, and the marks."""
 
 import datetime
-import re
 import statistics
 from collections.abc import Sequence
 
-from bench import machine
+from bench import wrk
 from bench.marks import MARKS
 from bench.rounds import Figures, Key
 from bench.servers import CEILING, OURS, STOCK
-
-Row = Sequence[str]
-
-
-def place(report: str, page: str, name: str = "results") -> str:
-    """Put a report between the comments of a page that has a place for it; else it is the page."""
-    between = re.compile(rf"(<!-- {name} -->\n).*(<!-- end of {name} -->)", re.DOTALL)
-    if not between.search(page):
-        return report
-    return between.sub(lambda marks: f"{marks[1]}\n{report}\n{marks[2]}", page)
+from harness import machine
+from harness.table import Row, aligned, figures
 
 
 def report(rounds: Sequence[Figures], seconds: int, others: float) -> str:
@@ -33,7 +24,7 @@ def report(rounds: Sequence[Figures], seconds: int, others: float) -> str:
         The share of the CPUs' time that other processes took.
     """
     date = datetime.datetime.now(datetime.UTC).date().isoformat()
-    facts = {"date": date, **machine.facts()}
+    facts = {"date": date, **machine.facts(), "wrk": wrk.version()}
     header = ("model", "load", "figure", STOCK, CEILING, OURS, "÷ stock", "÷ ceiling")
     asked = ("mark", "asked", "measured", "over the rounds", "holds")
     return "\n".join(
@@ -57,7 +48,7 @@ def _figures(rounds: Sequence[Figures]) -> list[Row]:
             stock, ceiling = (key._replace(server=server) for server in (STOCK, CEILING))
             values = [_median(rounds, other) for other in (stock, ceiling, key)]
             ratios = [_median(rounds, key, other) for other in (stock, ceiling)]
-            rows.append((key.model, key.load, key.figure, *shown(*values, *ratios)))
+            rows.append((key.model, key.load, key.figure, *figures(*values, *ratios)))
     return rows
 
 
@@ -73,34 +64,7 @@ def _marks(rounds: Sequence[Figures]) -> list[Row]:
     rows: list[Row] = []
     for mark in MARKS:
         ratios = mark.ratios(rounds)
-        spread = " to ".join(shown(min(ratios), max(ratios)))
+        spread = " to ".join(figures(min(ratios), max(ratios)))
         holds = "yes" if mark.holds(rounds) else "no"
-        rows.append((mark.name, mark.asked, *shown(statistics.median(ratios)), spread, holds))
+        rows.append((mark.name, mark.asked, *figures(statistics.median(ratios)), spread, holds))
     return rows
-
-
-def shown(*values: float | None) -> list[str]:
-    """Write figures with three digits or so; nothing for one that is missing."""
-    return [
-        "" if value is None else f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
-        for value in values
-    ]
-
-
-def aligned(header: Row, rows: Sequence[Row], numbers: slice) -> list[str]:
-    """Write a table whose columns `numbers` are aligned to the right."""
-    columns = range(len(header))
-    right = columns[numbers]
-    widths = [max(len(row[column]) for row in (header, *rows)) for column in columns]
-
-    def line(cells: Row) -> str:
-        aligned = [
-            cells[column].rjust(widths[column])
-            if column in right
-            else cells[column].ljust(widths[column])
-            for column in columns
-        ]
-        return f"| {' | '.join(aligned)} |"
-
-    rule = ["-" * (widths[column] - 1) + (":" if column in right else "-") for column in columns]
-    return [line(header), line(rule), *map(line, rows)]

@@ -1,0 +1,1 @@
+"""What tests, benchmark and trials share: processes, ports, client, load, machine, tables."""
