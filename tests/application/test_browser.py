@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from harness.ports import reserve_port
 from harness.processes import ApplicationProcess, ServerProcess
 from tests.application.browser import (
     DESKTOP,
@@ -201,8 +202,9 @@ def test_no_answer_is_kept(browser: Browser, application: ApplicationProcess) ->
 
 
 def test_the_endpoint_stops_and_comes_back(browser: Browser, models: Path, tmp_path: Path) -> None:
+    same_port = ("--http-port", str(reserve_port()))
     with (
-        ServerProcess(models, log=tmp_path / "server") as server,
+        ServerProcess(models, *same_port, log=tmp_path / "server") as server,
         ApplicationProcess(server.url, log=tmp_path / "log") as application,
         opened(browser, viewport=PHONE) as page,
     ):
