@@ -4,10 +4,11 @@ import hashlib
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from model_server.model.numbers import is_number
 from training import table
 from training.dataset import Dataset, build, describe
 from training.errors import TrainingError
@@ -100,9 +101,11 @@ def _meaning(data: Path) -> dict[str, Any]:
 
 
 def _times(cell: str, scale: int) -> str:
+    if not is_number(cell):
+        return cell
     try:
         return str(Decimal(cell) * scale)
-    except InvalidOperation:
+    except ArithmeticError:  # beyond what Decimal counts to
         return cell
 
 

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
+from model_server.model.numbers import is_number, read
 from training.errors import CellError
 
 
@@ -41,24 +42,19 @@ def numbers(name: str, cells: list[str]) -> npt.NDArray[np.float64]:
         If a cell is empty, no number, or none that a model can read.
     """
     check_filled(name, cells)
+    values = np.empty(len(cells))
     for row, cell in enumerate(cells, start=1):
-        if not is_number(cell):
+        try:
+            value = read(cell)
+        except ValueError:
             raise CellError(
                 name,
                 row,
                 f"{cell[:40]!r} is not a number, as others are in it; correct the cell",
-            )
-        if not math.isfinite(float(cell)) or abs(float(cell)) > np.finfo(np.float32).max:
+            ) from None
+        if not math.isfinite(value) or abs(value) > np.finfo(np.float32).max:
             raise CellError(
                 name, row, f"{cell[:40]!r} is not finite, or beyond 3e38; fill or drop the row"
             )
-    return np.array(cells, dtype=np.float64)
-
-
-def is_number(cell: str) -> bool:
-    """Tell whether a cell can be read as a number, be it finite or not."""
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
+        values[row - 1] = value
+    return values

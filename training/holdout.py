@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model_server.model.manifest import Feature, Target
+from model_server.model.numbers import read
 from training.cells import check_filled, numbers
 from training.dataset import Dataset
 from training.errors import CellError, TrainingError
@@ -31,8 +32,8 @@ def build(table: Table, training: Dataset) -> Dataset:
     if len(cells) < MINIMUM_ROWS:
         raise TrainingError(f"{len(cells)} row is too few; give at least {MINIMUM_ROWS}")
     X = np.column_stack([_column(feature, table[feature.name]) for feature in training.features])
-    read = _labels(target, cells) if target.classes else numbers(target.name, cells)
-    return replace(training, X=X, y=read)
+    y = _labels(target, cells) if target.classes else numbers(target.name, cells)
+    return replace(training, X=X, y=y)
 
 
 def evaluate(estimator: Any, held: Dataset) -> dict[str, float]:
@@ -60,7 +61,7 @@ def _labels(target: Target, cells: list[str]) -> npt.NDArray[Any]:
 def _key(cell: str, *, whole: bool) -> str | float:
     """Return what a cell is as a label: 1 and 1.0 are the same class."""
     try:
-        value = float(cell)
+        value = read(cell)
     except ValueError:
         return cell
     return value if whole else f"{value:g}"

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
+from model_server.model import numbers
 from training.errors import TrainingError
 
 CANDIDATES = ("linear", "polynomial", "logistic", "forest", "boosting")
@@ -40,7 +41,7 @@ class Kind:
 def _whole(low: int, high: int) -> Kind:
     def read(text: str) -> int:
         value = int(text)
-        if not low <= value <= high:
+        if not numbers.is_number(text) or not low <= value <= high:
             raise ValueError(text)
         return value
 
@@ -51,7 +52,7 @@ def _share(*words: str) -> Kind:
     def read(text: str) -> float | str:
         if text in words:
             return text
-        value = float(text)
+        value = numbers.read(text)
         if not 0 < value <= 1:
             raise ValueError(text)
         return value

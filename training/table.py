@@ -4,6 +4,7 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
+from model_server.model.numbers import SPACE
 from training.errors import TrainingError
 
 Table = dict[str, list[str]]
@@ -32,7 +33,7 @@ def read(path: Path) -> Table:
         raise TrainingError(f"{path}: is not CSV ({error}); save it again as CSV") from error
     if not lines:
         raise TrainingError(f"{path}: is empty; give a CSV file with a header and rows")
-    header, *rows = [[cell.strip() for cell in line] for line in lines]
+    header, *rows = [[cell.strip(SPACE) for cell in line] for line in lines]
     _check_header(path, header)
     if not rows:
         raise TrainingError(f"{path}: has a header but no rows; add the data below it")

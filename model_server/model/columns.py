@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model_server.errors import BadRequest
+from model_server.model import numbers
 from model_server.model.manifest import Feature
 
 Matrix = npt.NDArray[np.float64]
@@ -76,7 +77,7 @@ class Columns:
         """Tell whether a first line of texts names the columns rather than being a row."""
         if any(name in line for name in self.names):
             return True
-        return not any(map(_is_number, line)) and self.only_numbers
+        return not any(map(numbers.is_number, line)) and self.only_numbers
 
     def order(self, header: Sequence[str]) -> list[int]:
         """Return, for each feature, where it stands in `header`.
@@ -96,10 +97,16 @@ class Columns:
         """Read one cell of a text format; a string feature's cell stays as it is."""
         if self._codes[column] is not None:
             return text
-        if _is_number(text):
-            return float(text)
-        problem = f"{_shown(text)} is not a number" if text.strip() else "is empty"
-        raise self._cell_error(row, column, problem)
+        written = text.strip(numbers.SPACE)
+        if not written:
+            raise misfit(row, self.names[column], "is empty")
+        try:
+            value = numbers.read(written)
+        except ValueError:
+            raise misfit(row, self.names[column], f"{_shown(text)} is not a number") from None
+        if not math.isfinite(value):
+            raise misfit(row, self.names[column], f"{_short(written)} is not a finite number")
+        return value
 
     def _cells(self, instance: Any, row: int) -> Sequence[Any]:
         if isinstance(instance, Mapping):
@@ -124,15 +131,14 @@ class Columns:
         if codes is not None:
             code = codes.get(cell) if isinstance(cell, str) else None
             if code is None:
-                raise self._cell_error(
-                    row, column, f"{_shown(cell)} is not one of {', '.join(map(repr, codes))}"
-                )
+                known = ", ".join(map(repr, codes))
+                raise misfit(row, self.names[column], f"{_shown(cell)} is not one of {known}")
             return code
         if type(cell) is not float and type(cell) is not int:
-            raise self._cell_error(row, column, f"{_shown(cell)} is not a number")
+            raise misfit(row, self.names[column], f"{_shown(cell)} is not a number")
         value = float(cell)
         if not math.isfinite(value):
-            raise self._cell_error(row, column, f"{value} is not a finite number")
+            raise misfit(row, self.names[column], f"{value} is not a finite number")
         return value
 
     def _check_names(self, given: Collection[str], row: int | None = None) -> None:
@@ -150,24 +156,20 @@ class Columns:
                 row=row,
             )
 
-    def _cell_error(self, row: int, column: int, problem: str) -> BadRequest:
-        name = self.names[column]
-        return BadRequest(f"row {row}, feature {name!r}: {problem}", row=row, feature=name)
-
     def _count(self) -> str:
         return f"{len(self.names)} value{'s' if len(self.names) > 1 else ''}"
 
 
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return "_" not in text
+def misfit(row: int, feature: str, problem: str) -> BadRequest:
+    """Return the error of one cell: its row, counted from 1, its feature, and a clause."""
+    return BadRequest(f"row {row}, feature {feature!r}: {problem}", row=row, feature=feature)
 
 
 def _shown(cell: Any) -> str:
     """Show a client's value shortly: it is echoed, so it must not be long."""
     names = {None: "null", True: "true", False: "false"}
-    text = names[cell] if cell is None or isinstance(cell, bool) else repr(cell)
+    return _short(names[cell] if cell is None or isinstance(cell, bool) else repr(cell))
+
+
+def _short(text: str) -> str:
     return text if len(text) <= 40 else text[:37] + "..."

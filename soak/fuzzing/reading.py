@@ -74,11 +74,12 @@ def _parsed(texts: list[str], columns: Columns) -> list[Any]:
 
 
 def _is_number(text: str) -> bool:
+    """Tell what `float` reads too, written in ASCII between blanks, without underscores."""
     try:
         float(text)
     except ValueError:
         return False
-    return "_" not in text
+    return text.isascii() and "_" not in text and not set(text) & set("\v\f\x1c\x1d\x1e\x1f")
 
 
 def _require(condition: bool) -> None:  # noqa: FBT001 - as assert has it

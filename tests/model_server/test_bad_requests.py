@@ -43,6 +43,7 @@ def instances(text: str) -> str:
         ("RM,B\n6.5,1\n", CSV, "the header: unknown feature 'B'"),
         ("6.5\nsix\n", CSV, "row 2, feature 'RM': 'six' is not a number"),
         ("6.5\nnan\n", CSV, "row 2, feature 'RM': nan is not a finite number"),
+        ("6.5\n1_0\n", CSV, "row 2, feature 'RM': '1_0' is not a number"),
         ("6.5,1\n", CSV, "row 1: 1 value expected (RM), 2 given"),
         ('"6.5', CSV, "not CSV"),
         (b"\xff\xfe", CSV, "not CSV in UTF-8"),

@@ -48,6 +48,7 @@ def test_two_models_are_made(models: Path) -> None:
         (GOOD, ["--target", "y", "--features", "a,a"], "feature 'a' is named twice"),
         (GOOD, ["--target", "y", "--features", "a,y"], "'y' is the target"),
         (GOOD + "x,2,3\n", ["--target", "y"], "column 'a', row 31: 'x' is not a number"),
+        (GOOD + "1_0,2,3\n", ["--target", "y"], "column 'a', row 31: '1_0' is not a number"),
         (GOOD + "1,,3\n", ["--target", "y"], "column 'b', row 31: the cell is empty"),
         (GOOD + "1,nan,3\n", ["--target", "y"], "column 'b', row 31: 'nan' is not finite"),
         (GOOD + "1,2,x\n", ["--target", "y"], "column 'y', row 31: 'x' is not a number"),

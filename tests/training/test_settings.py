@@ -48,6 +48,8 @@ def test_a_text_is_read(name: Any, text: Any, value: Any) -> None:
         ("n_estimators", "0", "a whole number from 1 to 5000"),
         ("n_estimators", "5001", "a whole number from 1 to 5000"),
         ("n_estimators", "ten", "a whole number from 1 to 5000"),
+        ("n_estimators", "1_0", "a whole number from 1 to 5000"),
+        ("learning_rate", "0.1_0", "a number above 0, up to 1"),
         ("max_depth", "2.5", "a whole number from 1 to 64"),
         ("min_samples_leaf", "0", "a whole number from 1 to 10000"),
         ("learning_rate", "0", "a number above 0, up to 1"),

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
+from model_server.model.numbers import is_number
 from training import table
-from training.cells import is_number
 from training.errors import CellError, TrainingError
 from training.table import Table
 
