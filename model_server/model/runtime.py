@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
-from model_server.errors import BadRequest, ModelDirectoryError
-from model_server.model.columns import Matrix
+from model_server.errors import ModelDirectoryError
+from model_server.model.columns import Matrix, misfit
 from model_server.model.directory import JOBLIB, ONNX, ModelDirectory
 from model_server.model.manifest import Feature, Tolerance
 from model_server.model.signature import Signature
@@ -100,7 +100,7 @@ class OnnxRuntime:
     def _feed(self, X: Matrix) -> dict[str, npt.NDArray[Any]]:
         if list(self._inputs) != [feature.name for feature in self._features]:
             [(name, kind)] = self._inputs.items()
-            return {name: _cast(X, _DTYPES[kind])}
+            return {name: _cast(X, _DTYPES[kind], [feature.name for feature in self._features])}
         return {
             feature.name: _column(X, index, feature, _DTYPES.get(self._inputs[feature.name]))
             for index, feature in enumerate(self._features)
@@ -279,18 +279,25 @@ def _column(X: Matrix, index: int, feature: Feature, dtype: Any) -> npt.NDArray[
     column = X[:, index : index + 1]
     if feature.type == "string":
         return np.array(feature.categories, dtype=object)[column.astype(np.intp)]
-    return _cast(column, dtype)
+    return _cast(column, dtype, [feature.name])
 
 
-def _cast(X: Matrix, dtype: Any) -> npt.NDArray[Any]:
+def _cast(X: Matrix, dtype: Any, names: Sequence[str]) -> npt.NDArray[Any]:
+    """Turn the columns of these features into another dtype, and no number into infinity."""
     with np.errstate(over="raise"):
         try:
             return X.astype(dtype, copy=False)
         except FloatingPointError:
-            limit = np.finfo(dtype).max
-            raise BadRequest(
-                f"a number is larger than {limit:.2g}, the largest of {dtype.__name__}"
-            ) from None
+            pass
+    with np.errstate(over="ignore"):
+        row, column = np.argwhere(np.isinf(X.astype(dtype)))[0]
+    value, limits = float(X[row, column]), np.finfo(dtype)
+    end = (
+        f"above {limits.max:.2g}, the highest"
+        if value > 0
+        else f"below {limits.min:.2g}, the lowest"
+    )
+    raise misfit(int(row) + 1, names[column], f"{value} is {end} {dtype.__name__} number")
 
 
 def _first_line(error: Exception) -> str:

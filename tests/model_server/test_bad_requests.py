@@ -29,6 +29,7 @@ def instances(text: str) -> str:
         (instances("[[true]]"), JSON, "row 1, feature 'RM': true is not a number"),
         (instances("[[NaN]]"), JSON, "not JSON"),
         (instances("[[1e999]]"), JSON, "not JSON"),
+        (instances("[[6.5], [1e39]]"), JSON, "row 2, feature 'RM': 1e+39 is above 3.4e+38"),
         (instances("[[[6.5]]]"), JSON, "row 1, feature 'RM': [6.5] is not a number"),
         (instances("[6.5]"), JSON, "row 1: an instance is a list"),
         (instances("6.5"), JSON, '"instances" is not a list of rows'),
@@ -43,6 +44,7 @@ def instances(text: str) -> str:
         ("RM,B\n6.5,1\n", CSV, "the header: unknown feature 'B'"),
         ("6.5\nsix\n", CSV, "row 2, feature 'RM': 'six' is not a number"),
         ("6.5\nnan\n", CSV, "row 2, feature 'RM': nan is not a finite number"),
+        ("6.5\n-1e39\n", CSV, "row 2, feature 'RM': -1e+39 is below -3.4e+38"),
         ("6.5\n1_0\n", CSV, "row 2, feature 'RM': '1_0' is not a number"),
         ("6.5,1\n", CSV, "row 1: 1 value expected (RM), 2 given"),
         ('"6.5', CSV, "not CSV"),
@@ -127,6 +129,10 @@ def test_415(server: ServerProcess, content_type: str) -> None:
         ({"name": "x", "shape": [1, 1], "datatype": "FP99", "data": [6.5]}, "datatype"),
         ({"name": "x", "shape": [0, 1], "datatype": "FP64", "data": []}, "no instances"),
         ({"name": "RM", "shape": [1, 2], "datatype": "FP64", "data": [6, 7]}, "has shape [1, 2]"),
+        (
+            {"name": "x", "shape": [2, 1], "datatype": "FP64", "data": [6.5, 1e39]},
+            "row 2, feature 'RM': 1e+39 is above 3.4e+38, the highest float32 number",
+        ),
         ({"name": "x"}, "Field required"),
     ],
 )
