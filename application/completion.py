@@ -78,26 +78,38 @@ async def _outcomes(table: Table, endpoint: Endpoint, batch: Rows) -> dict[int, 
 async def _predict(
     endpoint: Endpoint, model: Model, rows: dict[int, list[Value]]
 ) -> dict[int, Outcome]:
-    """Predict rows; halve them where they are too many or one of them is refused."""
-    if not rows:
-        return {}
-    try:
-        answer = await endpoint.predict(model, list(rows.values()))
-    except (Refused, TooManyRows) as error:
-        if isinstance(error, Refused) and error.row is None:
-            raise
-        if len(rows) == 1:
-            return dict.fromkeys(rows, Outcome(problem=_problem(error)))
-        items = list(rows.items())
-        middle = len(items) // 2
-        return {
-            **await _predict(endpoint, model, dict(items[:middle])),
-            **await _predict(endpoint, model, dict(items[middle:])),
-        }
-    return {row: Outcome(value) for row, value in zip(rows, answer.values, strict=True)}
+    """Predict rows: leave out the one that is refused, and halve them where they are too many."""
+    rest = dict(rows)
+    refused: dict[int, Outcome] = {}
+    while rest:
+        try:
+            answer = await endpoint.predict(model, list(rest.values()))
+        except Refused as error:
+            if error.row is None:
+                raise
+            row = list(rest)[error.row - 1]
+            refused[row] = Outcome(problem=_problem(error))
+            del rest[row]
+        except TooManyRows as error:
+            return refused | await _halved(endpoint, model, rest, error)
+        else:
+            told = zip(rest, map(Outcome, answer.values), strict=True)
+            return refused | dict(told)
+    return refused
 
 
-def _problem(error: Refused | TooManyRows) -> str:
-    if isinstance(error, Refused):
-        return f"{error.feature}: {error.problem}" if error.feature else error.problem
-    return str(error)
+async def _halved(
+    endpoint: Endpoint, model: Model, rows: dict[int, list[Value]], error: TooManyRows
+) -> dict[int, Outcome]:
+    if len(rows) == 1:
+        return dict.fromkeys(rows, Outcome(problem=str(error)))
+    items = list(rows.items())
+    middle = len(items) // 2
+    return {
+        **await _predict(endpoint, model, dict(items[:middle])),
+        **await _predict(endpoint, model, dict(items[middle:])),
+    }
+
+
+def _problem(error: Refused) -> str:
+    return f"{error.feature}: {error.problem}" if error.feature else error.problem

@@ -6,7 +6,6 @@ import io
 import json
 import logging
 import random
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -14,7 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 import httpx
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from application.errors import (
     EndpointError,
@@ -36,8 +35,6 @@ Row = Sequence[float | str]
 
 log = logging.getLogger("application")
 
-_place = re.compile(r"row (\d+)(?:, feature '(.+?)')?: (.*)", re.DOTALL)
-
 
 @dataclass(frozen=True)
 class Predictions:
@@ -45,6 +42,21 @@ class Predictions:
 
     values: list[float | str]
     tries: int = 1
+
+
+class _Refusal(BaseModel):
+    """What the server answers to rows that do not fit."""
+
+    error: str
+    row: int | None = None
+    feature: str | None = None
+
+    def problem(self) -> str:
+        """Return the text without the row and the feature that it begins with."""
+        for place in (f"row {self.row}, feature {self.feature!r}: ", f"row {self.row}: "):
+            if self.error.startswith(place):
+                return self.error.removeprefix(place)
+        return self.error
 
 
 class Endpoint:
@@ -105,7 +117,7 @@ class Endpoint:
             headers={"content-type": "text/csv", "accept": "application/json"},
         )
         if response.status_code == HTTPStatus.BAD_REQUEST:
-            raise _refusal(str(_json(response, HTTPStatus.BAD_REQUEST).get("error", "")))
+            raise _refused(response, len(rows))
         if response.status_code == HTTPStatus.NOT_FOUND:
             raise UnknownModel(model.name)
         if response.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
@@ -180,12 +192,14 @@ def _csv(model: Model, rows: Sequence[Row]) -> bytes:
     return text.getvalue().encode()
 
 
-def _refusal(message: str) -> Refused:
-    found = _place.fullmatch(message)
-    if found is None:
-        return Refused(message)
-    row, feature, problem = found.groups()
-    return Refused(problem, int(row), feature)
+def _refused(response: httpx.Response, n_rows: int) -> Refused:
+    try:
+        told = _Refusal.model_validate(_json(response, HTTPStatus.BAD_REQUEST))
+    except ValidationError as error:
+        raise Unexpected(f"no refusal: {error}") from error
+    if told.row is not None and not 1 <= told.row <= n_rows:
+        raise Unexpected(f"no row {told.row} of {n_rows}: {response.text[:200]}")
+    return Refused(told.problem(), told.row, told.feature)
 
 
 def _json(response: httpx.Response, status: int = HTTPStatus.OK) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
+from urllib.parse import quote
 
 from application import boston
 from application.language import Language
@@ -27,6 +28,11 @@ class Field:
     feature: Feature
     text: str
     problem: str = ""
+
+    @property
+    def id(self) -> str:
+        """The feature's name as the id of an element, which holds no blank."""
+        return quote(self.feature.name)
 
     @property
     def slider(self) -> Slider | None:

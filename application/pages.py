@@ -97,7 +97,7 @@ class Pages:
         """Return a CSV file to begin with: the medians."""
         model = await self._model(request)
         typical = form.fill(model, {}, negotiate("en"))
-        table = Table([",".join(model.features) + "\n"], model)
+        table = Table.of(model)
         return Response(
             table.write([table.header, typical.values or []]),
             media_type=CSV,

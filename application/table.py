@@ -6,8 +6,9 @@ Rows are counted as a spreadsheet does, where the header is row 1.
 import csv
 import io
 import itertools
+import re
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from application.errors import BadTable
 from application.form import Value, read_value
@@ -47,7 +48,7 @@ class Table:
         self._row = first
         source = iter(lines)
         head = _read(source) or ""
-        self._delimiter = max(",;\t", key=head.count)
+        self._delimiter = max(",;\t", key=re.sub('"[^"]*"', "", head).count)
         self._language = _COMMA if self._delimiter == ";" else _POINT
         self._reader = csv.reader(
             itertools.chain([head], source), delimiter=self._delimiter, strict=True
@@ -61,6 +62,13 @@ class Table:
                 f"Missing there: {', '.join(missing)}."
             )
         self._places = [names.index(name) for name in model.features]
+
+    @classmethod
+    def of(cls, model: Model) -> Self:
+        """Return a table of a model's features alone, without rows."""
+        head = io.StringIO()
+        csv.writer(head).writerow(model.features)
+        return cls([head.getvalue()], model)
 
     def batches(self) -> Iterator[Rows]:
         """Yield the rows by their number, some at a time, without those that are blank.

@@ -28,7 +28,8 @@ function cut(text) {
 }
 
 export function delimiterOf(header) {
-  const count = (mark) => header.split(mark).length;
+  const bare = header.replaceAll(/"[^"]*"/g, "");
+  const count = (mark) => bare.split(mark).length;
   return [",", ";", "\t"].reduce((best, mark) => (count(mark) > count(best) ? mark : best));
 }
 

@@ -47,7 +47,7 @@ function show(html, signal) {
     const problem = problems.get(field.name) ?? "";
     field.toggleAttribute("aria-invalid", problem !== "");
     if (problem) field.setAttribute("aria-invalid", "true");
-    document.getElementById(`${field.name}-problem`).textContent = problem;
+    document.getElementById(`${field.id}-problem`).textContent = problem;
   }
   const words = part.querySelector("[data-words]");
   said.textContent = words ? words.textContent.replace(/\s+/g, " ").trim() : "";

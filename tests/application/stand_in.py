@@ -1,4 +1,7 @@
-"""An endpoint that answers as a test tells it, by an injected transport or on a port."""
+"""An endpoint that answers as a test tells it, by an injected transport or on a port.
+
+It reads rows and refuses them by the model server's own code.
+"""
 
 import contextlib
 import csv
@@ -10,11 +13,18 @@ from collections.abc import Iterator
 from typing import Any
 
 import httpx
+import numpy as np
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+
+from model_server.errors import BadRequest
+from model_server.formats.csv import CSVReader
+from model_server.http import error_responses
+from model_server.model.columns import Columns, misfit
+from model_server.model.manifest import Feature
 
 ROOMS: dict[str, Any] = {
     "name": "rooms",
@@ -73,20 +83,30 @@ GRAPE: dict[str, Any] = {
     "name": "grape",
     "target": {"title": "grape", "enum": ["merlot", "riesling"]},
 }
+ODD_NAMES = ["driver's age", "a: b, feature 'x'", 'say "y"']
+ODD: dict[str, Any] = {
+    **WINE,
+    "name": "odd",
+    "features": {
+        "properties": {
+            name: {"title": name, "type": "number", "default": 1.0} for name in ODD_NAMES
+        }
+    },
+}
 
 
 class StandIn:
     """Serve models of `schemas`; each prediction is the next of `replies`, or else `value`.
 
-    A row with the text `refused` is refused. ``rows`` keeps the rows of every prediction that was
-    asked for.
+    Numbers above `highest` are refused, as by a graph of float32. ``rows`` keeps the rows of every
+    prediction that was asked for.
     """
 
     def __init__(self, value: float | str = 24800.4) -> None:
         self.value = value
-        self.schemas = {schema["name"]: schema for schema in (ROOMS, WINE, GRAPE)}
+        self.schemas = {schema["name"]: schema for schema in (ROOMS, WINE, GRAPE, ODD)}
         self.replies: deque[Response | Exception] = deque()
-        self.refused = ""
+        self.highest = float("inf")
         self.rows: list[list[dict[str, str]]] = []
         self.headers: list[dict[str, str]] = []
         self.app = Starlette(
@@ -105,18 +125,26 @@ class StandIn:
         return JSONResponse(schema or {"error": "none"}, 200 if schema else 404)
 
     async def _predict(self, request: Request) -> Response:
-        rows = list(csv.DictReader(io.StringIO((await request.body()).decode())))
-        self.rows.append(rows)
+        body = await request.body()
+        self.rows.append(list(csv.DictReader(io.StringIO(body.decode()))))
         self.headers.append(dict(request.headers))
         if self.replies:
             reply = self.replies.popleft()
             if isinstance(reply, Exception):
                 raise reply
             return reply
-        for number, row in enumerate(rows, start=1):
-            if self.refused in row.values():
-                return refusal(f"row {number}, feature 'RM': {self.refused} is too many")
-        return JSONResponse({"predictions": [self.value] * len(rows)})
+        try:
+            n_rows = self._read(body, _columns(self.schemas[request.path_params["name"]]))
+        except BadRequest as error:
+            return error_responses.response(error)
+        return JSONResponse({"predictions": [self.value] * n_rows})
+
+    def _read(self, body: bytes, columns: Columns) -> int:
+        X = CSVReader().read(body, columns)
+        for row, column in np.argwhere(self.highest < X):
+            problem = f"{X[row, column]} is above {self.highest:g}, the highest float32 number"
+            raise misfit(int(row) + 1, columns.names[column], problem)
+        return len(X)
 
     def transport(self) -> httpx.AsyncBaseTransport:
         """Return a transport that asks this and no network."""
@@ -139,8 +167,17 @@ class StandIn:
                 thread.join()
 
 
-def refusal(message: str) -> Response:
-    return JSONResponse({"error": message}, 400)
+def _columns(schema: dict[str, Any]) -> Columns:
+    return Columns(
+        [
+            Feature(name=name, type=described["type"], categories=tuple(described.get("enum", ())))
+            for name, described in schema["features"]["properties"].items()
+        ]
+    )
+
+
+def refusal(row: int, feature: str, problem: str) -> Response:
+    return error_responses.response(misfit(row, feature, problem))
 
 
 def busy(retry_after: str = "0") -> Response:

@@ -20,7 +20,7 @@ from tests.application.browser import (
     overflows,
     violations,
 )
-from tests.application.stand_in import StandIn, busy
+from tests.application.stand_in import ODD_NAMES, StandIn, busy
 
 pytestmark = pytest.mark.needs("chromium")
 
@@ -92,6 +92,30 @@ def test_bad_input_is_explained_at_its_field(
         expect(page.locator("#CRIM-problem")).to_be_empty()
         expect(crime).not_to_have_attribute("aria-invalid", "true")
         expect(amount(page)).to_be_visible()
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_a_name_with_marks_of_every_kind_is_marked(
+    browser: Browser, tmp_path: Path, name: str
+) -> None:
+    endpoint = StandIn()
+    endpoint.highest = 8.5
+    label = name[0].upper() + name[1:]
+    with (
+        endpoint.listening() as address,
+        ApplicationProcess(address, log=tmp_path / "log") as application,
+        opened(browser) as page,
+    ):
+        page.goto(f"{application.url}/models/odd")
+        odd = page.get_by_label(label, exact=True)
+        for typed, problem in (("9", "9.0 is above 8.5"), ("six", "'six' is not a number")):
+            odd.fill(typed)
+            expect(odd).to_have_accessible_description(re.compile(re.escape(problem)))
+            expect(page.locator("[aria-invalid=true]")).to_have_count(1)
+            expect(odd).to_have_attribute("aria-invalid", "true")
+            page.get_by_role("link", name=f"{label}: {problem}").click()
+            expect(odd).to_be_focused()
+        assert violations(page) == []
 
 
 def test_by_keyboard_alone(browser: Browser, application: ApplicationProcess) -> None:

@@ -1,9 +1,11 @@
 """How the endpoint is asked: tokens, repetitions, what its silence means."""
 
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+from starlette.responses import JSONResponse
 
 from application.bearer import BearerFile
 from application.catalogue import Catalogue
@@ -58,11 +60,51 @@ async def test_it_is_asked_so_often_and_no_more(asked: Endpoint, endpoint: Stand
 
 async def test_a_refusal_names_row_and_feature(asked: Endpoint, endpoint: StandIn) -> None:
     model = await asked.model("rooms")
-    endpoint.replies.append(refusal("row 2, feature 'it's': no:\nit is not"))
+    endpoint.replies.append(refusal(2, "it's: a", "row 7, feature 'b': no:\nit is not"))
+    with pytest.raises(Refused) as caught:
+        await asked.predict(model, [[6.5], [7]])
+    assert (caught.value.row, caught.value.feature) == (2, "it's: a")
+    assert caught.value.problem == "row 7, feature 'b': no:\nit is not"
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        ({"error": "row 1, feature 'RM': no"}, (None, None, "row 1, feature 'RM': no")),
+        ({"error": "no", "row": 1}, (1, None, "no")),
+        ({"error": "row 1: no", "row": 1}, (1, None, "no")),
+        ({"error": "row 1: no", "row": 1, "feature": "RM", "more": 1}, (1, "RM", "no")),
+        ({"error": "the header: no", "feature": "RM"}, (None, "RM", "the header: no")),
+    ],
+)
+async def test_row_and_feature_are_what_the_members_say(
+    asked: Endpoint, endpoint: StandIn, answer: dict[str, Any], told: tuple[Any, ...]
+) -> None:
+    model = await asked.model("rooms")
+    endpoint.replies.append(JSONResponse(answer, 400))
     with pytest.raises(Refused) as caught:
         await asked.predict(model, [[6.5]])
-    assert (caught.value.row, caught.value.feature) == (2, "it's")
-    assert caught.value.problem == "no:\nit is not"
+    refused = caught.value
+    assert (refused.row, refused.feature, refused.problem) == told
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {},
+        [],
+        {"error": 1},
+        *({"error": "no", "row": row} for row in ("x", 0, 2)),
+        {"error": "no", "feature": 1},
+    ],
+)
+async def test_a_refusal_without_sense_is_unexpected(
+    asked: Endpoint, endpoint: StandIn, answer: Any
+) -> None:
+    model = await asked.model("rooms")
+    endpoint.replies.append(JSONResponse(answer, 400))
+    with pytest.raises(Unexpected):
+        await asked.predict(model, [[6.5]])
 
 
 async def test_a_name_is_no_path(asked: Endpoint) -> None:
@@ -81,5 +123,5 @@ async def test_a_model_is_asked_for_once(endpoint: StandIn) -> None:
     client = connect("http://endpoint.test", 5, transport=httpx.MockTransport(count))
     catalogue = Catalogue(Endpoint(client, 5))
     assert await catalogue.model("rooms") == await catalogue.model("rooms")
-    assert await catalogue.names() == await catalogue.names() == ["grape", "rooms", "wine"]
+    assert await catalogue.names() == await catalogue.names() == ["grape", "odd", "rooms", "wine"]
     assert len(paths) == 2

@@ -8,7 +8,7 @@ import pytest
 from starlette.responses import JSONResponse
 
 from tests.application.conftest import Connect
-from tests.application.stand_in import StandIn, busy
+from tests.application.stand_in import ODD_NAMES, StandIn, busy
 
 FILE = "/models/rooms/file"
 
@@ -99,13 +99,51 @@ async def test_the_end_of_a_file_that_cant_be_read_is_told_in_it(
 async def test_a_row_that_the_endpoint_refuses_is_found(
     client: httpx.AsyncClient, endpoint: StandIn
 ) -> None:
-    endpoint.refused = "9.0"
-    rows = rows_of(await send(client, "RM\n6\n7\n9\n8\n"))
+    endpoint.highest = 8.5
+    rows = rows_of(await send(client, "RM\n6\nsix\n9\n8\n1e39\n"))
     assert [row[1:] for row in rows[1:]] == [
         ["24800.4", ""],
+        ["", "row 3, RM: 'six' is not a number"],
+        ["", "row 4, RM: 9.0 is above 8.5, the highest float32 number"],
         ["24800.4", ""],
-        ["", "row 4, RM: 9.0 is too many"],
+        ["", "row 6, RM: 1e+39 is above 8.5, the highest float32 number"],
+    ]
+    assert [len(asked) for asked in endpoint.rows] == [4, 3, 2]
+
+
+async def test_a_batch_whose_every_row_is_refused_is_written(
+    client: httpx.AsyncClient, endpoint: StandIn
+) -> None:
+    endpoint.highest = 8.5
+    rows = rows_of(await send(client, "RM\n9\n10\n"))
+    assert [row[2].partition(" is ")[0] for row in rows[1:]] == [
+        "row 2, RM: 9.0",
+        "row 3, RM: 10.0",
+    ]
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+async def test_names_with_marks_of_every_kind_are_told_of(
+    client: httpx.AsyncClient, endpoint: StandIn, delimiter: str
+) -> None:
+    endpoint.highest = 8.5
+    text = io.StringIO()
+    csv.writer(text, delimiter=delimiter).writerows(
+        [
+            ODD_NAMES,
+            *([1, 2, 3], [9, 1, 1], [1, 9, 1], ["six", 1, 1], [1, "", "six"]),
+        ]
+    )
+    address = "/models/odd/file"
+    answer = await send(client, text.getvalue(), address)
+    assert answer.status_code == 200, answer.text
+    rows = list(csv.reader(io.StringIO(answer.text), delimiter=delimiter))
+    assert [row[3:] for row in rows[1:]] == [
         ["24800.4", ""],
+        ["", "row 3, driver's age: 9.0 is above 8.5, the highest float32 number"],
+        ["", "row 4, a: b, feature 'x': 9.0 is above 8.5, the highest float32 number"],
+        ["", "row 5, driver's age: 'six' is not a number"],
+        ["", "row 6, a: b, feature 'x': is empty; say \"y\": 'six' is not a number"],
     ]
 
 
@@ -136,6 +174,13 @@ async def test_what_is_lost_later_is_told_in_the_rows(
     assert len(endpoint.rows) == 2
     assert [rows[1000][1], rows[1001][1]] == ["1.5", ""]
     assert rows[2500][2] == "row 2501, The model server has too much to do just now."
+
+
+async def test_a_file_to_begin_with_names_what_has_marks(client: httpx.AsyncClient) -> None:
+    example = await client.get("/models/odd/example.csv")
+    rows = rows_of(await send(client, example.content, "/models/odd/file"))
+    assert rows[0][:3] == ODD_NAMES
+    assert rows[1] == ["1.0", "1.0", "1.0", "24800.4", ""]
 
 
 async def test_a_file_to_begin_with_can_be_sent(client: httpx.AsyncClient) -> None:

@@ -1,5 +1,6 @@
 """The pages before an endpoint that answers as told: what is asked, and how it is put."""
 
+import html
 import re
 
 import httpx
@@ -7,12 +8,12 @@ import pytest
 from starlette.responses import Response
 
 from tests.application.conftest import Connect
-from tests.application.stand_in import StandIn, busy, refusal
+from tests.application.stand_in import ODD_NAMES, StandIn, busy, refusal
 
 
-def words(html: str) -> str:
+def words(page: str) -> str:
     """Return the text of a page, with single spaces."""
-    return " ".join(re.sub(r"<[^>]+>", " ", html).split()).replace(" .", ".")
+    return " ".join(re.sub(r"<[^>]+>", " ", page).split()).replace(" .", ".")
 
 
 async def test_the_front_page_says_the_value_of_the_median(
@@ -98,10 +99,31 @@ async def test_bad_input_is_explained_at_its_field_and_kept(
 async def test_what_the_endpoint_refuses_stands_at_its_field(
     client: httpx.AsyncClient, endpoint: StandIn
 ) -> None:
-    endpoint.replies.append(refusal("row 1, feature 'alcohol': 99 is too strong"))
+    endpoint.replies.append(refusal(1, "alcohol", "99 is too strong"))
     page = await client.get("/models/wine?alcohol=99")
     assert page.status_code == 400
     assert 'id="alcohol-problem">99 is too strong</p>' in page.text
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+@pytest.mark.parametrize(
+    ("typed", "problem"),
+    [
+        ("9", "9.0 is above 8.5, the highest float32 number"),
+        ("six", "'six' is not a number"),
+    ],
+)
+async def test_a_name_with_marks_of_every_kind_is_marked(
+    client: httpx.AsyncClient, endpoint: StandIn, name: str, typed: str, problem: str
+) -> None:
+    endpoint.highest = 8.5
+    page = await client.get("/models/odd", params={name: typed})
+    assert page.status_code == 400
+    [place] = re.findall(r'<input id="([^" ]+)"[^>]* aria-invalid="true"', page.text)
+    problems = re.findall(r'<p class="problem" id="([^"]+)">([^<]+)</p>', page.text)
+    assert [(at, html.unescape(text)) for at, text in problems] == [(f"{place}-problem", problem)]
+    assert f'<a href="#{place}" data-problem=' in page.text
+    assert f"{name[0].upper()}{name[1:]}: {problem}" in html.unescape(page.text)
 
 
 async def test_any_model_gets_a_form(client: httpx.AsyncClient, endpoint: StandIn) -> None:

@@ -11,12 +11,12 @@ from playwright.sync_api import Browser, Page, expect
 
 from harness.processes import ApplicationProcess
 from tests.application.browser import DESKTOP, PHONE, chromium, opened, overflows, violations
-from tests.application.stand_in import StandIn, busy
+from tests.application.stand_in import ODD_NAMES, StandIn, busy
 
 pytestmark = pytest.mark.needs("chromium")
 
 N_ROWS = 50_000
-BAD = {3: "six", 40_000: ""}
+BAD = {3: "six", 4_000: "1e39", 4_001: "-1e39", 40_000: ""}
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Write rows with notes in quotes and two cells that are no numbers."""
+    """Write rows with notes in quotes and four cells that can't be used."""
     path = tmp_path_factory.mktemp("upload") / "areas.csv"
     seeded = random.Random(0)
     with path.open("w", newline="") as stream:
@@ -77,11 +77,16 @@ def test_fifty_thousand_rows(
         )
         page.get_by_role("button", name="Predict").click()
         expect(page.locator("#state")).to_have_text(
-            "All 50,000 rows read: 49,998 predicted, 2 can't be used.", timeout=60_000
+            "All 50,000 rows read: 49,996 predicted, 4 can't be used.", timeout=60_000
         )
         assert page.evaluate("window.told.size") > 5, "frames were drawn while rows were sent"
         expect(page.locator("#problems li")).to_have_text(
-            ["Row 3, RM: 'six' is not a number", "Row 40000, RM: is empty"]
+            [
+                "Row 3, RM: 'six' is not a number",
+                "Row 4000, RM: 1e+39 is above 3.4e+38, the highest float32 number",
+                "Row 4001, RM: -1e+39 is below -3.4e+38, the lowest float32 number",
+                "Row 40000, RM: is empty",
+            ]
         )
         assert violations(page) == []
         assert not overflows(page)
@@ -130,6 +135,28 @@ def test_a_failure_in_the_middle_is_told_and_gone_on_from(browser: Browser, tmp_
         page.get_by_role("button", name="Go on").click()
         expect(state).to_contain_text("All 2,500 rows read")
     assert [len(rows) for rows in endpoint.rows] == [1000, 1000, 1000, 1000, 500]
+
+
+def test_names_with_marks_of_every_kind(browser: Browser, tmp_path: Path) -> None:
+    endpoint = StandIn()
+    endpoint.highest = 8.5
+    path = tmp_path / "odd.csv"
+    with path.open("w", newline="") as stream:
+        csv.writer(stream, delimiter=";").writerows([["n", *ODD_NAMES], [1, 9, 2, 3], [2, 1, 9, 3]])
+    with (
+        endpoint.listening() as address,
+        ApplicationProcess(address, log=tmp_path / "log") as application,
+        opened(browser) as page,
+    ):
+        choose(page, f"{application.url}/models/odd/file", path)
+        expect(page.locator("#preview th.read")).to_have_text(ODD_NAMES)
+        page.get_by_role("button", name="Predict").click()
+        expect(page.locator("#problems li")).to_have_text(
+            [
+                "Row 2, driver's age: 9.0 is above 8.5, the highest float32 number",
+                "Row 3, a: b, feature 'x': 9.0 is above 8.5, the highest float32 number",
+            ]
+        )
 
 
 def test_it_can_be_stopped(browser: Browser, tmp_path: Path) -> None:
