@@ -1,16 +1,17 @@
 """A model's form: its fields in groups, what was typed, and what of it can't be used."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 from urllib.parse import quote
 
-from application import boston
+from application import boston, number
 from application.language import Language
 from application.model import Feature, Model
 
 Value = float | str
+ReadNumber = Callable[[str], float]
 
 
 class Slider(NamedTuple):
@@ -110,15 +111,15 @@ def fill(model: Model, typed: Mapping[str, str], language: Language) -> Form:
     for name, feature in model.features.items():
         field = Field(feature, typed.get(name, _default(feature, language)))
         try:
-            values.append(read_value(feature, field.text, language))
+            values.append(read_value(feature, field.text, language.read))
         except ValueError as error:
             field.problem = str(error)
         fields[name] = field
     return Form(model, fields, values if len(values) == len(fields) else None)
 
 
-def read_value(feature: Feature, text: str, language: Language) -> Value:
-    """Read what stands for a feature in a form or a file.
+def read_value(feature: Feature, text: str, read: ReadNumber) -> Value:
+    """Read what stands for a feature in a form or a file, a number by `read`.
 
     Raises
     ------
@@ -129,12 +130,16 @@ def read_value(feature: Feature, text: str, language: Language) -> Value:
         if text not in feature.choices:
             raise ValueError(f"{_shown(text)} is not one of {', '.join(feature.choices)}")
         return text
-    if not text.strip():
+    written = text.strip(number.SPACE)
+    if not written:
         raise ValueError("is empty")
     try:
-        return language.read(text)
+        value = read(text)
     except ValueError:
         raise ValueError(f"{_shown(text)} is not a number") from None
+    if not math.isfinite(value):
+        raise ValueError(f"{_short(written)} is not a finite number")
+    return value
 
 
 def _default(feature: Feature, language: Language) -> str:
@@ -144,4 +149,8 @@ def _default(feature: Feature, language: Language) -> str:
 
 
 def _shown(text: str) -> str:
-    return repr(text if len(text) <= 40 else text[:37] + "...")
+    return repr(_short(text))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 40 else text[:37] + "..."

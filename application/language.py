@@ -1,15 +1,19 @@
 """Numbers as the reader's locale writes and reads them; the words are English."""
 
 import functools
-import math
 import re
 
 from babel import Locale, UnknownLocaleError
 from babel.numbers import parse_pattern
 
+from application import number
+
 CURRENCIES = ("USD", "EUR", "GBP", "JPY", "CHF")
-_THOUSANDS = "[\\s'\N{RIGHT SINGLE QUOTATION MARK}]"
-"""What stands between thousands beside comma and point: spaces of any width, and apostrophes."""
+_THOUSANDS = (
+    " \N{NO-BREAK SPACE}\N{THIN SPACE}\N{FIGURE SPACE}\N{NARROW NO-BREAK SPACE}"
+    "'\N{RIGHT SINGLE QUOTATION MARK}"
+)
+"""What stands between thousands beside comma and point."""
 _PLAIN = parse_pattern("#,##0.######")
 
 
@@ -24,6 +28,9 @@ class Language:
     def __init__(self, locale: Locale) -> None:
         self._locale = locale
         self.decimal_mark: str = locale.number_symbols["latn"]["decimal"]
+        comma = self.decimal_mark == ","
+        self._thousands = re.compile(f"[{_THOUSANDS}{'' if comma else ','}]")
+        self._written = _pattern(self._thousands.pattern, "[,.]" if comma else "[.]")
         self._money = parse_pattern(locale.currency_formats["standard"].pattern)
         self._money.frac_prec = (0, 0)
         self._percent = parse_pattern(locale.percent_formats[None].pattern)
@@ -50,28 +57,20 @@ class Language:
         return f"{_rounded(value, digits):.12g}".replace(".", self.decimal_mark)
 
     def read(self, text: str) -> float:
-        """Read what a person typed; a point is always a decimal mark.
+        """Read what a person typed, be it finite or not; a point is always a decimal mark.
 
         Raises
         ------
         ValueError
-            If it is not a finite number.
+            If it is no number.
         """
-        try:
-            value = float(text)
-        except ValueError:
-            value = float(self._plain(text))
-        if not math.isfinite(value) or "_" in text:
-            raise ValueError(text)
-        return value
+        return number.read(self._plain(text))
 
     def _plain(self, text: str) -> str:
-        plain = re.sub(_THOUSANDS, "", text)
-        if self.decimal_mark == ",":
-            return plain.replace(",", ".")
-        if re.fullmatch(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?", plain):
-            return plain.replace(",", "")
-        return plain
+        """Return what is written in the locale's way as the model server reads it."""
+        if not self._written.fullmatch(text):
+            return text
+        return self._thousands.sub("", text).replace(",", ".")
 
 
 @functools.lru_cache(maxsize=256)
@@ -93,6 +92,12 @@ def negotiate(accept_language: str) -> Language:
 def _quality(tag: str) -> float:
     found = re.search(r";\s*q=([01](?:\.\d*)?)\s*$", tag)
     return float(found[1]) if found else 1.0
+
+
+def _pattern(thousands: str, mark: str) -> re.Pattern[str]:
+    whole = rf"(?:[0-9]{{1,3}}(?:{thousands}[0-9]{{3}})+|[0-9]+)"
+    digits = rf"[+-]?(?:{whole}(?:{mark}[0-9]*)?|{mark}[0-9]+)(?:[eE][+-]?[0-9]+)?"
+    return re.compile(f"[{number.SPACE}]*{digits}[{number.SPACE}]*")
 
 
 def _rounded(value: float, digits: int) -> float:

@@ -10,14 +10,15 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Self, TypeVar
 
+from application import number
 from application.errors import BadTable
-from application.form import Value, read_value
+from application.form import ReadNumber, Value, read_value
 from application.language import negotiate
 from application.model import Model
 
 BATCH_ROWS = 1000
 
-_POINT, _COMMA = negotiate("en"), negotiate("de")
+_COMMA = negotiate("de")
 
 Rows = dict[int, list[str]]
 _Read = TypeVar("_Read", str, list[str])
@@ -26,8 +27,8 @@ _Read = TypeVar("_Read", str, list[str])
 class Table:
     """A CSV file whose first row names the model's features, among other columns or not.
 
-    Where semicolons separate the columns, a comma may be the decimal mark, as spreadsheets of many
-    countries write it.
+    Numbers are written as the model server reads them. Where semicolons separate the columns, a
+    comma may be the decimal mark as well, as spreadsheets of many countries write it.
 
     Parameters
     ----------
@@ -49,7 +50,7 @@ class Table:
         source = iter(lines)
         head = _read(source) or ""
         self._delimiter = max(",;\t", key=re.sub('"[^"]*"', "", head).count)
-        self._language = _COMMA if self._delimiter == ";" else _POINT
+        self._number: ReadNumber = _COMMA.read if self._delimiter == ";" else number.read
         self._reader = csv.reader(
             itertools.chain([head], source), delimiter=self._delimiter, strict=True
         )
@@ -103,7 +104,7 @@ class Table:
         problems = []
         for (name, feature), place in zip(self.model.features.items(), self._places, strict=True):
             try:
-                values.append(read_value(feature, cells[place], self._language))
+                values.append(read_value(feature, cells[place], self._number))
             except ValueError as error:
                 problems.append(f"{name}: {error}")
         if problems:

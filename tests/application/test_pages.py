@@ -79,7 +79,7 @@ async def test_a_comma_is_read_and_shown_as_typed(
     [
         ("six", "'six' is not a number"),
         ("", "is empty"),
-        ("nan", "'nan' is not a number"),
+        ("nan", "nan is not a finite number"),
         ("1_0", "'1_0' is not a number"),
         ("<b>", "'<b>' is not a number"),
     ],
