@@ -52,9 +52,9 @@ class Language:
             return str(self._percent.apply(_rounded(value, digits) / 100, self._locale))
         return f"{self.number(value, digits)} {unit}".rstrip()
 
-    def field(self, value: float, digits: int = 3) -> str:
-        """Write a number as it stands in a form's field, without marks between thousands."""
-        return f"{_rounded(value, digits):.12g}".replace(".", self.decimal_mark)
+    def field(self, value: float) -> str:
+        """Write a number exactly, as it stands in a form's field: no marks between thousands."""
+        return repr(value).removesuffix(".0").replace(".", self.decimal_mark)
 
     def read(self, text: str) -> float:
         """Read what a person typed, be it finite or not; a point is always a decimal mark.

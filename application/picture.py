@@ -93,7 +93,8 @@ def _dots(axis: _Axis, rooms: float | None, language: Language) -> tuple[str, st
     caption = f"Each dot is one of the {len(boston.AREAS.all)} areas."
     if rooms is not None and like:
         low, high = (
-            language.number(rooms + offset) for offset in (-boston.SAME_ROOMS, boston.SAME_ROOMS)
+            language.number(rooms + offset, digits=3)
+            for offset in (-boston.SAME_ROOMS, boston.SAME_ROOMS)
         )
         caption += f" The strong ones, {len(like)}, have {low} to {high} rooms."
     return _path(axis, alike, Counter()), _path(axis, _COLUMNS - alike, alike), caption

@@ -118,6 +118,18 @@ def test_a_name_with_marks_of_every_kind_is_marked(
         assert violations(page) == []
 
 
+def test_the_page_tells_what_the_command_of_the_readme_tells(
+    browser: Browser, application: ApplicationProcess, server: ServerProcess
+) -> None:
+    asked = server.predict("rooms", '{"instances": [{"RM": 6.2085}]}', "application/json")
+    [value] = asked.json()["predictions"]
+    with opened(browser, viewport=PHONE) as page:
+        page.goto(application.url)
+        expect(field(page)).to_have_value("6.2085")
+        expect(amount(page)).to_have_attribute("value", str(value))
+        expect(amount(page)).to_have_text(f"${round(value, -2):,.0f}")
+
+
 def test_by_keyboard_alone(browser: Browser, application: ApplicationProcess) -> None:
     with opened(browser, viewport=DESKTOP) as page:
         page.goto(application.url)
@@ -161,7 +173,7 @@ def test_without_javascript(
 def test_numbers_of_the_reader(browser: Browser, application: ApplicationProcess) -> None:
     with opened(browser, locale="de-DE") as page:
         page.goto(application.url)
-        expect(field(page)).to_have_value("6,21")
+        expect(field(page)).to_have_value("6,2085")
         page.get_by_label(SLIDER).press("End")
         expect(field(page)).to_have_value("8,78")
         expect(amount(page)).to_contain_text("45.300")

@@ -49,7 +49,16 @@ def test_an_amount_is_written(language: str, value: float, unit: str, text: str)
 
 
 def test_a_field_has_no_marks_between_thousands() -> None:
-    assert negotiate("de").field(1234.5, digits=5) == "1234,5"
+    assert negotiate("de").field(1234.5) == "1234,5"
+
+
+@pytest.mark.parametrize("language", ["en", "de", "fr", "de-CH"])
+@pytest.mark.parametrize("value", [6.2085, 330.0, 0.1 + 0.2, 1e-7, -1.5e300, 0.0])
+def test_a_field_holds_the_number_exactly(language: str, value: float) -> None:
+    chosen = negotiate(language)
+    text = chosen.field(value)
+    assert chosen.read(text) == value
+    assert not text.endswith(".0")
 
 
 @pytest.mark.parametrize("header", ["", "*", "zz", "en;q=", "-", "\x00", "de" * 500])

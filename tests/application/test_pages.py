@@ -21,7 +21,11 @@ async def test_the_front_page_says_the_value_of_the_median(
 ) -> None:
     page = await client.get("/")
     assert page.status_code == 200
-    assert endpoint.rows == [[{"RM": "6.21"}]]
+    assert endpoint.rows == [[{"RM": "6.2085"}]]
+    assert (
+        'name="RM" type="text" inputmode="decimal" autocomplete="off" required value="6.2085"'
+        in (page.text)
+    )
     assert "About $24,800 Nine in ten such areas lie between $18,900 and $30,700." in words(
         page.text
     )
@@ -40,6 +44,7 @@ async def test_it_sits_among_the_areas(client: httpx.AsyncClient) -> None:
     assert "More than 374 of the 506 areas." in text
     assert text.count("h0") == 506
     assert "have 6.75 to 7.25 rooms" in text
+    assert "have 5.96 to 6.46 rooms" in (await client.get("/")).text
 
 
 async def test_outside_the_data_is_said(client: httpx.AsyncClient) -> None:
