@@ -28,9 +28,9 @@ class Language:
     def __init__(self, locale: Locale) -> None:
         self._locale = locale
         self.decimal_mark: str = locale.number_symbols["latn"]["decimal"]
-        comma = self.decimal_mark == ","
-        self._thousands = re.compile(f"[{_THOUSANDS}{'' if comma else ','}]")
-        self._written = _pattern(self._thousands.pattern, "[,.]" if comma else "[.]")
+        comma = "" if self.decimal_mark == "," else ","
+        self._thousands = re.compile(f"[{_THOUSANDS}{comma}]")
+        self._written = _pattern(self._thousands.pattern, f"[.{self.decimal_mark}]")
         self._money = parse_pattern(locale.currency_formats["standard"].pattern)
         self._money.frac_prec = (0, 0)
         self._percent = parse_pattern(locale.percent_formats[None].pattern)
@@ -70,7 +70,7 @@ class Language:
         """Return what is written in the locale's way as the model server reads it."""
         if not self._written.fullmatch(text):
             return text
-        return self._thousands.sub("", text).replace(",", ".")
+        return self._thousands.sub("", text).replace(self.decimal_mark, ".")
 
 
 @functools.lru_cache(maxsize=256)

@@ -52,7 +52,7 @@ def test_a_field_has_no_marks_between_thousands() -> None:
     assert negotiate("de").field(1234.5) == "1234,5"
 
 
-@pytest.mark.parametrize("language", ["en", "de", "fr", "de-CH"])
+@pytest.mark.parametrize("language", ["en", "de", "fr", "de-CH", "bgn"])
 @pytest.mark.parametrize("value", [6.2085, 330.0, 0.1 + 0.2, 1e-7, -1.5e300, 0.0])
 def test_a_field_holds_the_number_exactly(language: str, value: float) -> None:
     chosen = negotiate(language)
