@@ -33,4 +33,7 @@ NO_NUMBERS = (
     *("\N{VULGAR FRACTION ONE HALF}", "\N{MINUS SIGN}1", "\N{LATIN SMALL LETTER DOTLESS I}nf"),
 )
 
+GROUPED = ("1,234", "1 234", "1'234", "1\N{NARROW NO-BREAK SPACE}234.5")
+"""No numbers either; only the application's form takes them, in the reader's own way."""
+
 EMPTY = ("", " ", "\t", " \r\n")

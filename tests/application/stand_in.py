@@ -83,7 +83,7 @@ GRAPE: dict[str, Any] = {
     "name": "grape",
     "target": {"title": "grape", "enum": ["merlot", "riesling"]},
 }
-ODD_NAMES = ["driver's age", "a: b, feature 'x'", 'say "y"']
+ODD_NAMES = ["driver's age", "a: b, feature 'x'", 'say, "y", x']
 ODD: dict[str, Any] = {
     **WINE,
     "name": "odd",

@@ -143,7 +143,7 @@ async def test_names_with_marks_of_every_kind_are_told_of(
         ["", "row 3, driver's age: 9.0 is above 8.5, the highest float32 number"],
         ["", "row 4, a: b, feature 'x': 9.0 is above 8.5, the highest float32 number"],
         ["", "row 5, driver's age: 'six' is not a number"],
-        ["", "row 6, a: b, feature 'x': is empty; say \"y\": 'six' is not a number"],
+        ["", "row 6, a: b, feature 'x': is empty; say, \"y\", x: 'six' is not a number"],
     ]
 
 

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from tests.application.stand_in import StandIn
-from tests.number_cases import EMPTY, NO_NUMBERS, NOT_FINITE, NUMBERS
+from tests.number_cases import EMPTY, GROUPED, NO_NUMBERS, NOT_FINITE, NUMBERS
 
 REFUSED = [*NOT_FINITE, *NO_NUMBERS, *EMPTY]
 
@@ -56,7 +56,7 @@ async def test_numbers_in_a_file_are_asked_with(
 async def test_a_file_is_told_what_is_none_as_the_server_tells_it(
     client: httpx.AsyncClient, endpoint: StandIn, delimiter: str
 ) -> None:
-    content = file(REFUSED, delimiter)
+    content = file([*REFUSED, *GROUPED], delimiter)
     answer = await client.post("/models/rooms/file", content=content.encode())
     assert answer.status_code == 200
     assert endpoint.rows == []
@@ -65,10 +65,20 @@ async def test_a_file_is_told_what_is_none_as_the_server_tells_it(
         *["not a finite number"] * len(NOT_FINITE),
         *["not a number"] * len(NO_NUMBERS),
         *["is empty"] * len(EMPTY),
+        *["not a number"] * len(GROUPED),
     ]
 
 
-@pytest.mark.parametrize("text", REFUSED)
+@pytest.mark.parametrize("text", GROUPED)
+async def test_the_form_takes_groups_of_thousands(
+    client: httpx.AsyncClient, endpoint: StandIn, text: str
+) -> None:
+    page = await client.get("/", params={"RM": text})
+    assert page.status_code == 200
+    assert endpoint.rows[0][0]["RM"] in {"1234.0", "1234.5"}
+
+
+@pytest.mark.parametrize("text", [*REFUSED, *GROUPED])
 async def test_the_server_words_it_so_too(
     client: httpx.AsyncClient, endpoint: StandIn, text: str
 ) -> None:

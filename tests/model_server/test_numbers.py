@@ -13,7 +13,7 @@ from model_server.model import numbers
 from model_server.model.columns import Columns
 from model_server.model.manifest import Feature
 from soak.fuzzing import reading
-from tests.number_cases import EMPTY, NO_NUMBERS, NOT_FINITE, NUMBERS
+from tests.number_cases import EMPTY, GROUPED, NO_NUMBERS, NOT_FINITE, NUMBERS
 
 COLUMNS = Columns([Feature(name="a"), Feature(name="b")])
 MIXED = Columns([Feature(name="a"), Feature(name="b", type="string", categories=("x", "1"))])
@@ -38,7 +38,7 @@ def test_a_number_is_read(read: Read, columns: Columns, text: str, value: float)
     assert read(body(text), columns)[0][0] == value == numbers.read(text)
 
 
-@pytest.mark.parametrize("text", [*NOT_FINITE, *NO_NUMBERS, *EMPTY])
+@pytest.mark.parametrize("text", [*NOT_FINITE, *NO_NUMBERS, *GROUPED, *EMPTY])
 def test_what_is_none_is_refused(read: Read, text: str) -> None:
     with pytest.raises(ValueError if read is reading.read_csv else BadRequest):
         read(body(text), COLUMNS)
@@ -48,7 +48,7 @@ def test_what_is_none_is_refused(read: Read, text: str) -> None:
     ("texts", "words"),
     [
         (NOT_FINITE, "is not a finite number"),
-        (NO_NUMBERS, "is not a number"),
+        ((*NO_NUMBERS, *GROUPED), "is not a number"),
         (EMPTY, "is empty"),
     ],
 )

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.number_cases import EMPTY, NO_NUMBERS, NOT_FINITE, NUMBERS
+from tests.number_cases import EMPTY, GROUPED, NO_NUMBERS, NOT_FINITE, NUMBERS
 from training import cells, table
 from training.boston import scaled
 from training.errors import CellError
@@ -24,7 +24,7 @@ def test_numbers_are_read(tmp_path: Path) -> None:
     assert read.tolist() == list(NUMBERS.values())
 
 
-@pytest.mark.parametrize("text", [*NOT_FINITE, *NO_NUMBERS, *EMPTY])
+@pytest.mark.parametrize("text", [*NOT_FINITE, *NO_NUMBERS, *GROUPED, *EMPTY])
 def test_what_is_none_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(CellError) as refused:
         cells.numbers("a", column(tmp_path, "1", text))
