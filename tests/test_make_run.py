@@ -148,3 +148,18 @@ def test_a_taken_port_is_told(make_run: MakeRun, name: str) -> None:
 
     assert first == f"port {port} is taken: choose another, {name}=..."
     assert len(rest) == 1, "make says that the recipe failed"
+
+
+def test_an_unsuitable_python_is_told(tmp_path: Path) -> None:
+    for name in ("Makefile", "requirements"):
+        (tmp_path / name).symlink_to(ROOT / name)
+
+    ended = subprocess.run(
+        ["make", "run", "PYTHON=false"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+
+    assert ended.returncode == 2
+    assert ended.stdout == (
+        "model-server needs Python 3.11, 3.12 or 3.13; set PYTHON=/path/to/python3\n"
+    )
+    assert not (tmp_path / ".venv").exists()
