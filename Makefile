@@ -92,7 +92,7 @@ check: install ## Lint, check types and look for drift
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@told=$$($(BIN)/lint-imports --no-cache) || { echo "$$told"; exit 1; }
-	@if command -v helm >/dev/null; then $(BIN)/python charts/generate.py --check; \
+	@if command -v helm >/dev/null; then PYTHONPATH=. $(BIN)/python charts/generate.py --check; \
 	else echo "SKIPPED FOR WANT OF A PROGRAM: helm is not installed, so charts/ was not looked at for drift"; fi
 
 format: install ## Format the code and mend what ruff can
@@ -100,7 +100,7 @@ format: install ## Format the code and mend what ruff can
 	@$(BIN)/ruff check --fix .
 
 chart: install ## Make the chart's schema and README and the manifests from values.yaml
-	@$(BIN)/python charts/generate.py
+	@PYTHONPATH=. $(BIN)/python charts/generate.py
 
 # An image as the chart's values; its id makes new pods of a rebuilt image of the same tag.
 image-values = --set $(1)image.repository=$(firstword $(subst :, ,$(2))) --set $(1)image.tag=$(lastword $(subst :, ,$(2))) \

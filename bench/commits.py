@@ -14,8 +14,9 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench.servers import HOST, ROOT
 from bench.wrk import Load, Request, Wrk
+from harness.ports import HOST
+from harness.processes import ROOT
 
 JSON, CSV = "application/json", "text/csv"
 ROW = b'{"instances": [[6.5]]}'

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench.errors import BenchError
-from bench.machine import Others
+from harness.machine import Others
 
 ROOT = Path(__file__).parent.parent
 DEADLINE_S = 300.0

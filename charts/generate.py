@@ -4,8 +4,8 @@ The schema of a component's settings follows from what its process takes.
 
 ::
 
-    python charts/generate.py           write them
-    python charts/generate.py --check   name those that differ, and exit with 1
+    PYTHONPATH=. python charts/generate.py           write them
+    PYTHONPATH=. python charts/generate.py --check   name those that differ, and exit with 1
 """
 
 import argparse
@@ -84,7 +84,7 @@ def main() -> int:
     drifted = [path for path, text in files.items() if _differs(arguments.root / path, text)]
     for path in drifted:
         if arguments.check:
-            print(f"{path}: differs from values.yaml; run `python charts/generate.py`")
+            print(f"{path}: differs from values.yaml; run `make chart`")
         else:
             (arguments.root / path).write_text(files[path])
             print(f"{path}: written")

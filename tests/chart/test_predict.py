@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from harness.processes import ServerProcess
 from tests.chart.helm_chart import CHART, HelmChart
-from tests.server_process import ServerProcess
 
 pytestmark = pytest.mark.needs("helm")
 

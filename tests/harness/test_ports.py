@@ -4,9 +4,12 @@ import socket
 import subprocess
 import sys
 
+import pytest
+
 from harness.ports import HOST, reserve_port
 
 
+@pytest.mark.slow
 def test_no_port_is_given_twice() -> None:
     reserved = [reserve_port() for _ in range(200)]
     code = "from harness.ports import reserve_port\nprint(*(reserve_port() for _ in range(200)))"

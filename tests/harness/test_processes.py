@@ -7,6 +7,7 @@ import pytest
 from harness.processes import Process, ServerProcess, StartError
 
 
+@pytest.mark.slow
 def test_a_server_that_ends_at_its_start_is_told_with_its_log(tmp_path: Path) -> None:
     with (
         pytest.raises(StartError, match=r"^ended at its start with status 1:\n.*holds no model"),

@@ -7,7 +7,8 @@ from typing import Any
 
 import httpx
 
-from tests.server_process import DEADLINE_S, free_port
+from harness.ports import reserve_port
+from harness.processes import DEADLINE_S
 
 HARDENED = ("--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--tmpfs=/tmp")
 TRAINING = {"training", "fontTools", "matplotlib", "onnx", "PIL", "skl2onnx"}
@@ -69,7 +70,7 @@ class Container:
     def __init__(
         self, image: str, *flags: str, port: int = 8080, words: tuple[str, ...] = ()
     ) -> None:
-        published = free_port()
+        published = reserve_port()
         self.url = f"http://127.0.0.1:{published}"
         self.name = docker(
             "run", "--detach", *flags, f"--publish=127.0.0.1:{published}:{port}", image, *words

@@ -9,6 +9,7 @@ import pytest
 from kserve import InferenceGRPCClient, InferInput, InferRequest
 from sklearn.kernel_ridge import KernelRidge
 
+from harness.ports import reserve_port
 from model_server.model import directory as model_directory
 from tests.image.container import (
     HARDENED,
@@ -21,7 +22,6 @@ from tests.image.container import (
     inspect,
     installed,
 )
-from tests.server_process import free_port
 from training.dataset import build
 from training.package import package
 
@@ -60,7 +60,7 @@ def graphless(own_models: Path) -> Path:
 async def test_it_answers_by_graph_and_by_estimator_in_every_protocol(
     server_image: str, containers: list[Container], graphless: Path
 ) -> None:
-    port = free_port()
+    port = reserve_port()
     mounted = (f"--volume={graphless}:/models:ro", f"--publish=127.0.0.1:{port}:8081")
     container = Container(server_image, *HARDENED, *mounted)
     containers.append(container)

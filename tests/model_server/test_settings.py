@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from harness.processes import ROOT
 from model_server import settings
 from model_server.settings import Settings
-from tests.server_process import ROOT
 
 DIGEST = "0123456789abcdef" * 4
 SWITCHES = [name for name, field in Settings.model_fields.items() if field.annotation is bool]

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.server_process import ROOT
+from harness.processes import ROOT
+
+pytestmark = pytest.mark.slow
 
 CONFIGURED = """[global]
 index-url = https://index.invalid/simple

@@ -15,8 +15,9 @@ import httpx
 import pytest
 from sklearn.linear_model import LinearRegression
 
+from harness.ports import reserve_port
+from harness.processes import DEADLINE_S, ROOT, until
 from model_server.model import directory
-from tests.server_process import DEADLINE_S, ROOT, free_port, until
 from training.dataset import build
 from training.package import package
 
@@ -73,7 +74,7 @@ def two_models(tmp_path: Path) -> Path:
 @contextmanager
 def serving(environment: Path, models: Path, cwd: Path) -> Iterator[httpx.Client]:
     """Run the console script, with nothing of this process's environment that names modules."""
-    ports = free_port(), free_port()
+    ports = reserve_port(), reserve_port()
     flags = ("--models", models, "--http-port", str(ports[0]), "--grpc-port", str(ports[1]))
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     with (models.parent / "log").open("w+") as log:

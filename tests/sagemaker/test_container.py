@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from harness.processes import ROOT
 from model_server.model import directory as model_directory
 from tests.image.container import docker
 from tests.sagemaker.optml import Job, endpoint, invoke
 from tests.sagemaker.router import MOUNTED, Router
-from tests.server_process import ROOT
-from training import metrics
+from training.sagemaker import metric_definitions
 
 pytestmark = pytest.mark.needs("docker")
 
@@ -37,7 +37,7 @@ def job(sagemaker_image: str, tmp_path_factory: pytest.TempPathFactory) -> Job:
 def test_the_log_has_what_metric_definitions_look_for(job: Job) -> None:
     log = (job.root / "log").read_text()
     page = (ROOT / "docs" / "sagemaker.md").read_text()
-    defined = [(one["Name"], one["Regex"]) for one in metrics.DEFINITIONS]
+    defined = [(one["Name"], one["Regex"]) for one in metric_definitions.DEFINITIONS]
     of_the_page = re.findall(r'{"Name": "(.+)", "Regex": "(.+)"}', page)
     assert len(of_the_page) == 2
     assert set(of_the_page) <= set(defined)

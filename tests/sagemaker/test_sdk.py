@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
+from harness.ports import reserve_port
+from harness.processes import ROOT
 from tests.sagemaker.optml import endpoint
 from tests.sagemaker.router import MOUNTED
-from tests.server_process import ROOT, free_port
 
 SDK = Path(sys.prefix) / "sagemaker" / "bin" / "python"
 PAGE = ROOT / "docs" / "sagemaker.md"
@@ -63,7 +64,7 @@ def test_fit_deploy_predict_and_transform_locally(sagemaker_image: str, tmp_path
     (tmp_path / "asked").mkdir()
     asked = [f"{4 + row / 100:.2f}" for row in range(400)]
     (tmp_path / "asked" / "rooms.csv").write_text("\n".join(asked) + "\n")
-    told = run(tmp_path, kind="local", image=sagemaker_image, port=free_port())
+    told = run(tmp_path, kind="local", image=sagemaker_image, port=reserve_port())
     assert told["blocks"] == 3
     dollars = told["by_json"]["predictions"]
     assert [float(cell) for [cell] in told["by_csv"]] == dollars

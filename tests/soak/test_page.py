@@ -2,6 +2,8 @@
 
 import re
 
+import pytest
+
 from harness.processes import ROOT
 from soak import page
 from soak.__main__ import SCENARIOS
@@ -20,6 +22,7 @@ The end.
 """
 
 
+@pytest.mark.slow
 def test_a_row_is_replaced_and_others_are_kept() -> None:
     first = page.update(
         PAGE,
