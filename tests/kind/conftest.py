@@ -122,10 +122,11 @@ def application_image(cluster: Cluster, application_image: str) -> str:
 def changed_image(cluster: Cluster, image: str, tmp_path_factory: pytest.TempPathFactory) -> str:
     """Build an image whose model ``rooms`` answers in thousands of dollars, and load it."""
     folder = tmp_path_factory.mktemp("changed")
-    flags = ("--target", "MEDV", "--features", "RM", "--name", "rooms", "--out", "models")
+    flags = ("--target", "MEDV", "--features", "RM", "--name", "rooms")
+    out = ("--out", str(folder / "models"))
     data = ("--data", str(ROOT / "training/data/boston_housing.csv"))
-    command = [sys.executable, "-m", "training", *data, *flags]
-    subprocess.run(command, cwd=folder, check=True)
+    command = [sys.executable, "-m", "training", *data, *flags, *out]
+    subprocess.run(command, cwd=ROOT, check=True)
     (folder / "Dockerfile").write_text(f"FROM {image}\nCOPY models /models\n")
     name = "model-server:test-changed"
     cluster.run("docker", "build", "--tag", name, str(folder))
