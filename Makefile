@@ -12,7 +12,7 @@ LOCK := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-h
 INSTALL := $(PYTHON) requirements/install.py
 BOUNDS_TESTS ?= $(addprefix tests/model_server/test_,server.py predictions.py fast_path.py limits.py protocols.py overrides.py)
 
-.PHONY: help install packages train run test test-fast bounds soak bench first-run audit check format lock chart image kind-up deploy kind-test kind-down
+.PHONY: help install packages train run test test-fast coverage bounds soak bench first-run audit check format lock chart image kind-up deploy kind-test kind-down
 help: ## Show what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
@@ -61,6 +61,12 @@ test: install ## Pass every test that this machine can run; REQUIRE_ALL=1 makes 
 
 test-fast: install ## Pass the tests that start no process, in half a minute
 	@$(BIN)/pytest --fast -q
+
+coverage: install ## Tell which branches of the server no test takes; the server's tests alone, ten minutes
+	@$(BIN)/coverage erase
+	@$(BIN)/coverage run -m pytest -q tests/model_server
+	@$(BIN)/coverage combine --quiet
+	@$(BIN)/coverage report
 
 bounds: bounds-lowest-direct bounds-highest ## Try the oldest and the newest packages that pyproject.toml allows
 
