@@ -90,7 +90,7 @@ def _served(checkout: Path, cpu: int, log: Path) -> Iterator[str]:
     with (
         log.open("wb") as stream,
         subprocess.Popen(
-            [*command, "--http-port", "0", "--no-grpc", "--print-example"],
+            [*command, "--http-port=0", "--no-grpc", "--print-example", "--queue-limit-ms=60000"],
             cwd=checkout,
             env={**os.environ, "PYTHONPATH": str(checkout)},
             stdout=subprocess.PIPE,
