@@ -52,6 +52,17 @@ def importable(image: str, *modules: str) -> set[str]:
     return set(docker("run", "--rm", "--entrypoint=python", image, "-c", script, *modules).split())
 
 
+def check_no_tools(image: str, *more: str) -> None:
+    """See that no installer, compiler or cache is left, and that other commands fail as well."""
+    absent = (
+        *("command -v pip", "command -v pip3", "command -v gcc", "python -c 'import pip'"),
+        "ls -d /root/.cache /var/lib/apt/lists/*_Packages",
+        *more,
+    )
+    script = " && ".join(f"! ({command})" for command in absent)
+    docker("run", "--rm", "--entrypoint=sh", image, "-c", f"({script}) 2>/dev/null")
+
+
 def check_compiled_modules(image: str) -> None:
     """See that each compiled module still loads, stripped as it is, with what it links to."""
     script = (
