@@ -20,6 +20,9 @@ REQUIRE_ALL = os.environ.get("REQUIRE_ALL") == "1"
 _STARTING = {"application_image", "models", "run", "server_image"}
 """Fixtures that start processes; so do tests with the mark ``slow`` or ``needs``."""
 
+_OF_MAKE = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")
+"""What `make test` tells the makes below it: a test that starts make starts one of its own."""
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--fast", action="store_true", help="only tests that start no process")
@@ -51,7 +54,7 @@ def _starts(item: pytest.Item) -> bool:
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in os.environ:
-        if variable.startswith("MODEL_SERVER_"):
+        if variable.startswith("MODEL_SERVER_") or variable in _OF_MAKE:
             monkeypatch.delenv(variable)
 
 
