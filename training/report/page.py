@@ -17,7 +17,7 @@ from training.model_card import ModelCard
 from training.report import plots
 from training.report.learning_curve import learn
 from training.report.number_format import number, quantity, tick
-from training.report.partial_dependence import effects, subject
+from training.report.partial_dependence import effect, effects, subject
 from training.scores import DECIDING, NAMES
 
 
@@ -161,9 +161,9 @@ def _falls(evidence: Evidence) -> dict[str, float]:
     for result in evidence.comparison.results:
         estimator = clone(result.candidate.estimator).fit(dataset.inputs, dataset.y)
         falls[result.candidate.name] = max(
-            effect.largest_fall
-            for effect in effects(estimator, dataset)
-            if effect.feature.name in dataset.rising
+            effect(estimator, dataset, index).largest_fall
+            for index, feature in enumerate(dataset.features)
+            if feature.name in dataset.rising
         )
     return falls
 
@@ -192,16 +192,16 @@ def _effects(evidence: Evidence) -> dict[str, Any]:
     if regression and len(found) == 1 and found[0].feature.type == "number":
         svg = plots.curve(found[0], dataset.X[:, 0], dataset.y, unit)
         return {"curve": svg, "small": [], "subject": None}
-    low = min(float(effect.rows.min()) for effect in found)
-    high = max(float(effect.rows.max()) for effect in found)
+    low = min(float(one.rows.min()) for one in found)
+    high = max(float(one.rows.max()) for one in found)
     limits = (low - 0.05 * (high - low), high + 0.02 * (high - low))
     small = [
         (
-            effect.feature,
-            float(np.ptp(effect.mean)),
-            plots.effect(effect, dataset.X[:, index], limits, unit),
+            one.feature,
+            float(np.ptp(one.mean)),
+            plots.effect(one, dataset.X[:, index], limits, unit),
         )
-        for index, effect in enumerate(found)
+        for index, one in enumerate(found)
     ]
     small.sort(key=lambda each: -each[1])
     return {"curve": None, "small": small, "subject": None if regression else subject(dataset)}
