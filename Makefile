@@ -14,7 +14,7 @@ BOUNDS_TESTS ?= $(addprefix tests/model_server/test_,server.py predictions.py fa
 
 .PHONY: help install packages train run test test-fast coverage bounds soak bench first-run audit check format lock chart image kind-up deploy kind-test kind-down
 help: ## Show what can be made
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*%*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 packages: $(VENV)/packages ## Set up .venv with what running and training need, every package by its hash
 
@@ -57,10 +57,15 @@ run: train ## Serve the models on port 8080, and their pages on port 8000, until
 	@exec $(BIN)/python run.py --port $(PORT) --grpc-port $(GRPC_PORT) --application-port $(APPLICATION_PORT)
 
 test: install ## Pass every test that this machine can run; REQUIRE_ALL=1 makes a skip a failure
-	@$(BIN)/pytest
+	@$(BIN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder --durations 25
 
 test-fast: install ## Pass the tests that start no process, in half a minute
 	@$(BIN)/pytest --fast -q
+
+test-fast-%: ## Pass the fast tests on another Python, in a container: make test-fast-3.13
+	@echo "fast tests: Python $* with the packages of requirements/dev.txt, in a container"
+	@docker build --quiet --file tests/Dockerfile --build-arg PYTHON=$* --tag model-server-tests:$* . >/dev/null
+	@docker run --rm model-server-tests:$*
 
 coverage: install ## Tell which branches of the server no test takes; the server's tests alone, ten minutes
 	@$(BIN)/coverage erase

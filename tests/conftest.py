@@ -2,8 +2,10 @@
 
 A test that needs a missing program is skipped with a line that names it; with ``REQUIRE_ALL=1`` a
 skip is a failure. ``--fast`` runs those alone that start no process and train no built-in model.
+``-n 2 --dist loadgroup`` waits for the cluster and passes the other tests at the same time.
 """
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -20,6 +22,12 @@ REQUIRE_ALL = os.environ.get("REQUIRE_ALL") == "1"
 _STARTING = {"application_image", "models", "run", "server_image"}
 """Fixtures that start processes; so do tests with the mark ``slow`` or ``needs``."""
 
+_LISTING_FONTS = "fc-list"
+"""What matplotlib starts once on a new machine."""
+
+_CONTAINERS = "containers"
+"""The group of tests that takes longest, mostly waiting; so it begins first."""
+
 _OF_MAKE = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")
 """What `make test` tells the makes below it: a test that starts make starts one of its own."""
 
@@ -34,16 +42,26 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _start_nothing(event: str, arguments: tuple[object, ...]) -> None:
-    if event == "subprocess.Popen":
+    if event == "subprocess.Popen" and arguments[0] != _LISTING_FONTS:
         raise RuntimeError(f"a fast test starts {arguments[0]}: mark it with pytest.mark.slow")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if not config.getoption("--fast"):
-        return
-    starting = [item for item in items if _starts(item)]
-    config.hook.pytest_deselected(items=starting)
-    items[:] = [item for item in items if item not in starting]
+    if config.getoption("--fast"):
+        starting = [item for item in items if _starts(item)]
+        config.hook.pytest_deselected(items=starting)
+        items[:] = [item for item in items if item not in starting]
+    if config.getoption("--dist", "no") == "loadgroup":
+        for item in items:
+            item.add_marker(pytest.mark.xdist_group(_group(item)))
+        items.sort(key=lambda item: _group(item) != _CONTAINERS)
+
+
+def _group(item: pytest.Item) -> str:
+    """Return what runs one after the other: all tests of the engine and the cluster, or a file."""
+    folder = item.path.parent.name
+    return _CONTAINERS if folder in ("image", "kind", "sagemaker") else item.path.name
 
 
 def _starts(item: pytest.Item) -> bool:
@@ -61,9 +79,15 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Train the built-in models once; tests that change files copy the folder."""
-    out = tmp_path_factory.mktemp("trained") / "models"
-    command = [sys.executable, "-W", "error", "-m", "training", "--out", str(out)]
-    subprocess.run(command, check=True)
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    out = folder / "trained"
+    with (folder / "training").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not out.exists():
+            command = [sys.executable, "-W", "error", "-m", "training", "--out", str(out)]
+            subprocess.run(command, check=True)
     return out
 
 
