@@ -2,7 +2,7 @@
 
 A test that needs a missing program is skipped with a line that names it; with ``REQUIRE_ALL=1`` a
 skip is a failure. ``--fast`` runs those alone that start no process and train no built-in model.
-``-n 2 --dist loadgroup`` waits for the cluster and passes the other tests at the same time.
+``-n 2`` waits for the cluster and passes the other tests at the same time.
 """
 
 import fcntl
@@ -12,8 +12,10 @@ import subprocess
 import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from harness.processes import ROOT, ServerProcess
 
@@ -46,22 +48,28 @@ def _start_nothing(event: str, arguments: tuple[object, ...]) -> None:
         raise RuntimeError(f"a fast test starts {arguments[0]}: mark it with pytest.mark.slow")
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if config.getoption("--fast"):
         starting = [item for item in items if _starts(item)]
         config.hook.pytest_deselected(items=starting)
         items[:] = [item for item in items if item not in starting]
-    if config.getoption("--dist", "no") == "loadgroup":
-        for item in items:
-            item.add_marker(pytest.mark.xdist_group(_group(item)))
-        items.sort(key=lambda item: _group(item) != _CONTAINERS)
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: _together(item.nodeid) != _CONTAINERS)
 
 
-def _group(item: pytest.Item) -> str:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    return _Scheduling(config, log)
+
+
+class _Scheduling(LoadScopeScheduling):  # type: ignore[misc]
+    def _split_scope(self, nodeid: str) -> str:
+        return _together(nodeid)
+
+
+def _together(nodeid: str) -> str:
     """Return what runs one after the other: all tests of the engine and the cluster, or a file."""
-    folder = item.path.parent.name
-    return _CONTAINERS if folder in ("image", "kind", "sagemaker") else item.path.name
+    file = nodeid.partition("::")[0]
+    return _CONTAINERS if file.split("/")[1] in ("image", "kind", "sagemaker") else file
 
 
 def _starts(item: pytest.Item) -> bool:

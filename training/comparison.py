@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.base import clone
 from sklearn.model_selection import RepeatedKFold, RepeatedStratifiedKFold
-from sklearn.utils.parallel import Parallel, delayed
 
 from training import scores
 from training.candidates import Candidate, baseline, candidates
@@ -75,10 +74,9 @@ def compare(dataset: Dataset, settings: Settings, progress: Progress) -> Compari
     folds = kind(n_splits=FOLDS, n_repeats=REPEATS, random_state=settings.seed)
     splits = list(folds.split(dataset.X, dataset.y))
     found = []
-    with Parallel(n_jobs=-1) as parallel:
-        for done, candidate in enumerate(competing):
-            progress(f"comparing: {candidate.name}", done, len(competing))
-            found.append(_validate(candidate, dataset, splits, parallel))
+    for done, candidate in enumerate(competing):
+        progress(f"comparing: {candidate.name}", done, len(competing))
+        found.append(_validate(candidate, dataset, splits))
     *results, floor = found
     deciding = scores.DECIDING[dataset.task]
     results.sort(key=lambda result: result.mean(deciding))
@@ -91,29 +89,21 @@ def compare(dataset: Dataset, settings: Settings, progress: Progress) -> Compari
     return Comparison(tuple(results), floor, chosen, reason)
 
 
-def _validate(
-    candidate: Candidate, dataset: Dataset, splits: Sequence[Split], parallel: Parallel
-) -> Result:
-    fold = delayed(_fold)
-    tested = parallel(fold(candidate.estimator, dataset, *split) for split in splits)
+def _validate(candidate: Candidate, dataset: Dataset, splits: Sequence[Split]) -> Result:
+    inputs = dataset.inputs
     predictions = np.empty_like(dataset.y)
-    for (_, test), (predicted, _) in zip(splits[:FOLDS], tested, strict=False):
-        predictions[test] = predicted
-    found = [scored for _, scored in tested]
+    found = []
+    for number, (fit, test) in enumerate(splits):
+        model = clone(candidate.estimator).fit(_rows(inputs, fit), dataset.y[fit])
+        tested = _rows(inputs, test)
+        if number < FOLDS:
+            predictions[test] = model.predict(tested)
+        found.append(scores.score(model, tested, dataset.y[test]))
     return Result(
         candidate,
         {name: np.array([each[name] for each in found]) for name in found[0]},
         predictions,
     )
-
-
-def _fold(
-    estimator: Any, dataset: Dataset, fit: npt.NDArray[np.intp], test: npt.NDArray[np.intp]
-) -> tuple[npt.NDArray[Any], dict[str, float]]:
-    """Fit on some rows, predict and score the others; in a process of its own."""
-    model = clone(estimator).fit(_rows(dataset.inputs, fit), dataset.y[fit])
-    inputs = _rows(dataset.inputs, test)
-    return model.predict(inputs), scores.score(model, inputs, dataset.y[test])
 
 
 def _rows(inputs: Any, index: npt.NDArray[np.intp]) -> Any:

@@ -48,7 +48,6 @@ def learn(candidate: Candidate, dataset: Dataset, seed: int) -> LearningCurve:
         cv=splits,
         scoring=_SCORERS[DECIDING[dataset.task]],
         error_score="raise",
-        n_jobs=-1,
     )[:3]
     return LearningCurve(rows, -fitted, -tested)
 
