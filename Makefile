@@ -98,13 +98,15 @@ audit: install ## Look the locked packages up in PyPI's vulnerability data
 	  $(BIN)/pip-audit --strict --disable-pip --require-hashes --requirement requirements/$$lock.txt || exit 1; \
 	done
 
-check: install ## Lint, check types and look for drift
+check: install ## Lint, check types, look for drift and score the chart
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@told=$$($(BIN)/lint-imports --no-cache) || { echo "$$told"; exit 1; }
 	@if command -v helm >/dev/null; then PYTHONPATH=. $(BIN)/python charts/generate.py --check; \
 	else echo "SKIPPED FOR WANT OF A PROGRAM: helm is not installed, so charts/ was not looked at for drift"; fi
+	@if command -v helm >/dev/null && command -v kube-score >/dev/null; then PYTHONPATH=. $(BIN)/python charts/score.py; \
+	else echo "SKIPPED FOR WANT OF A PROGRAM: helm or kube-score is not installed, so the chart was not scored"; fi
 
 format: install ## Format the code and mend what ruff can
 	@$(BIN)/ruff format .

@@ -30,10 +30,11 @@ MANIFESTS = Path("manifests")
 MADE = "# Made from the chart's default values by charts/generate.py.\n"
 TABLE = re.compile(r"(<!-- values: .*? -->\n).*(<!-- end of values -->)", re.DOTALL)
 HELM = [
-    *("template", "model-server", "--namespace", "model-server", "--skip-tests"),
-    "--skip-schema-validation",  # the schema that is there is the old one
+    *("template", "model-server", "--namespace", "model-server"),
     *("--kube-version", "1.34", "--api-versions", "serving.kserve.io/v1beta1"),
 ]
+OLD_SCHEMA = "--skip-schema-validation"
+"""The schema that is there is the one before the change."""
 Told = tuple[str, dict[str, Any]]
 KINDS: dict[type, dict[str, Any]] = {
     bool: {"type": "boolean"},
@@ -134,7 +135,20 @@ def table(values: tuple[Value, ...]) -> str:
 
 
 def manifests(chart: Path) -> dict[str, str]:
-    """Render the chart's defaults for those without Helm, a file for each object.
+    """Render the chart's defaults for those without Helm, a file for each object."""
+    files = {}
+    for document in render(chart, "--skip-tests", OLD_SCHEMA):
+        for labels in _labels(document):
+            labels.pop("app.kubernetes.io/managed-by", None)
+        text = yaml.safe_dump(document, sort_keys=False, width=100)
+        component = document["metadata"]["labels"]["app.kubernetes.io/component"]
+        prefix = "" if component == "server" else f"{component}-"
+        files[f"{prefix}{document['kind'].lower()}.yaml"] = MADE + text
+    return files
+
+
+def render(chart: Path, *flags: str) -> list[Any]:
+    """Return the objects that Helm makes of a chart.
 
     Raises
     ------
@@ -144,18 +158,11 @@ def manifests(chart: Path) -> dict[str, str]:
     helm = shutil.which("helm")
     if helm is None:
         sys.exit("helm is missing: install Helm 3.16 or newer")
-    run = subprocess.run([helm, *HELM, str(chart)], capture_output=True, text=True, check=False)
+    command = [helm, *HELM, str(chart), *flags]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
     if run.returncode:
         sys.exit(run.stderr.strip())
-    files = {}
-    for document in yaml.safe_load_all(run.stdout):
-        for labels in _labels(document):
-            labels.pop("app.kubernetes.io/managed-by", None)
-        text = yaml.safe_dump(document, sort_keys=False, width=100)
-        component = document["metadata"]["labels"]["app.kubernetes.io/component"]
-        prefix = "" if component == "server" else f"{component}-"
-        files[f"{prefix}{document['kind'].lower()}.yaml"] = MADE + text
-    return files
+    return [document for document in yaml.safe_load_all(run.stdout) if document]
 
 
 def _differs(path: Path, text: str) -> bool:

@@ -33,30 +33,32 @@ class HelmChart:
         *,
         release: str = "model-server",
         namespace: str = "default",
-        application: bool = False,
+        of: str = "server",
     ) -> dict[str, Object]:
-        """Return what is rendered for the server or for the application, by its kind.
+        """Return what is rendered for the server, the application or the test, by its kind.
 
-        The chart makes one object of each kind for either.
+        The chart makes one object of each kind for each.
         """
         run = self._template(values or {}, release, namespace, "--api-versions", KSERVE)
         assert not run.returncode, run.stderr
         documents = [
             document
             for document in yaml.safe_load_all(run.stdout)
-            if document and (component(document) == "application") == application
+            if document and component(document) == of
         ]
         by_kind = {document["kind"]: document for document in documents}
         assert len(by_kind) == len(documents)
         return by_kind
 
-    def pod(self, values: Object | None = None, *, application: bool = False) -> Object:
-        """Return the pod spec of the server, in either mode, or of the application."""
-        objects = self.objects(values, application=application)
+    def pod(self, values: Object | None = None, *, of: str = "server") -> Object:
+        """Return the pod spec of the server, in either mode, of the application or of the test."""
+        objects = self.objects(values, of=of)
         if "InferenceService" in objects:
             spec: Object = objects["InferenceService"]["spec"]["predictor"]
-        else:
+        elif "Deployment" in objects:
             spec = objects["Deployment"]["spec"]["template"]["spec"]
+        else:
+            spec = objects["Pod"]["spec"]
         return spec
 
     def refusal(self, values: Object, *, namespace: str = "default", kserve: bool = True) -> str:

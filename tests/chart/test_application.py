@@ -5,7 +5,7 @@ import yaml
 
 from application import settings
 from tests.chart.helm_chart import CHART, HelmChart, Object
-from tests.chart.test_rendering import APPLICATION, BEHAVIOR, SELECTOR
+from tests.chart.test_rendering import APPLICATION, BEHAVIOR, DNS, SELECTOR, TO_SERVER
 
 pytestmark = pytest.mark.needs("helm")
 
@@ -16,7 +16,7 @@ MODES = pytest.mark.parametrize("mode", ["kserve", "deployment"])
 
 def read(chart: HelmChart, values: Object, monkeypatch: pytest.MonkeyPatch) -> settings.Settings:
     """Read the settings as the pod's process does."""
-    [container] = chart.pod(values, application=True)["containers"]
+    [container] = chart.pod(values, of="application")["containers"]
     for entry in container["env"]:
         monkeypatch.setenv(entry["name"], entry["value"])
     return settings.parse([])
@@ -40,7 +40,7 @@ def read(chart: HelmChart, values: Object, monkeypatch: pytest.MonkeyPatch) -> s
 )
 @MODES
 def test_the_objects(chart: HelmChart, values: Object, kinds: set[str], mode: str) -> None:
-    objects = chart.objects({"mode": mode, "application": values}, application=True)
+    objects = chart.objects({"mode": mode, "application": values}, of="application")
 
     assert objects.keys() == kinds
     assert {each["metadata"]["name"] for each in objects.values()} <= {NAME}
@@ -56,7 +56,7 @@ def test_the_objects(chart: HelmChart, values: Object, kinds: set[str], mode: st
     ids=["kserve", "deployment", "tls"],
 )
 def test_it_asks_the_service_of_the_server(chart: HelmChart, values: Object, endpoint: str) -> None:
-    [container] = chart.pod(values, application=True)["containers"]
+    [container] = chart.pod(values, of="application")["containers"]
 
     environment = {entry["name"]: entry["value"] for entry in container["env"]}
     assert environment["APPLICATION_ENDPOINT"] == endpoint
@@ -84,7 +84,7 @@ def test_it_has_the_token_of_the_server(chart: HelmChart, monkeypatch: pytest.Mo
     own = {"settings": {"tokenFile": "/token/token"}} | parts
     values = {"settings": {"tokenFile": "/token/token"}, "application": own} | parts
 
-    pod = chart.pod(values, application=True)
+    pod = chart.pod(values, of="application")
 
     assert str(read(chart, values, monkeypatch).token_file) == "/token/token"
     assert volumes[0] in pod["volumes"]
@@ -93,7 +93,7 @@ def test_it_has_the_token_of_the_server(chart: HelmChart, monkeypatch: pytest.Mo
 
 @MODES
 def test_nothing_is_lost_in_a_rollout(chart: HelmChart, mode: str) -> None:
-    deployment = chart.objects({"mode": mode}, application=True)["Deployment"]["spec"]
+    deployment = chart.objects({"mode": mode}, of="application")["Deployment"]["spec"]
 
     pod = deployment["template"]["spec"]
     [container] = pod["containers"]
@@ -102,15 +102,17 @@ def test_nothing_is_lost_in_a_rollout(chart: HelmChart, mode: str) -> None:
     assert pod["terminationGracePeriodSeconds"] == 30
     assert container["ports"] == [{"name": "http", "containerPort": 8000, "protocol": "TCP"}]
     assert {
-        probe: container[f"{probe}Probe"]["httpGet"] for probe in ("readiness", "liveness")
+        probe: container[f"{probe}Probe"]["httpGet"]
+        for probe in ("startup", "readiness", "liveness")
     } == {
+        "startup": {"path": "/healthz/live", "port": "http"},
         "readiness": {"path": "/healthz/ready", "port": "http"},
         "liveness": {"path": "/healthz/live", "port": "http"},
     }
 
 
 def test_its_pods_need_no_account_and_write_only_to_tmp(chart: HelmChart) -> None:
-    pod = chart.pod(application=True)
+    pod = chart.pod(of="application")
 
     assert "serviceAccountName" not in pod
     assert pod["volumes"] == [{"name": "tmp", "emptyDir": {"sizeLimit": "256Mi"}}]
@@ -126,7 +128,7 @@ def test_its_pods_need_no_account_and_write_only_to_tmp(chart: HelmChart) -> Non
     ],
 )
 def test_the_image(chart: HelmChart, image: Object, reference: str) -> None:
-    pod = chart.pod({"application": {"image": image}}, application=True)
+    pod = chart.pod({"application": {"image": image}}, of="application")
 
     assert pod["containers"][0]["image"] == reference
 
@@ -135,7 +137,7 @@ def test_the_image(chart: HelmChart, image: Object, reference: str) -> None:
 def test_every_selector_finds_its_pods_and_no_others(chart: HelmChart, mode: str) -> None:
     own = {"podLabels": {"team": "pages"}, "autoscaling": {"minReplicas": 2}}
     values = {"mode": mode, "application": own, "podLabels": {"team": "models"}}
-    objects = chart.objects(values, application=True)
+    objects = chart.objects(values, of="application")
 
     template = objects["Deployment"]["spec"]["template"]
     [spread] = template["spec"]["topologySpreadConstraints"]
@@ -149,7 +151,7 @@ def test_every_selector_finds_its_pods_and_no_others(chart: HelmChart, mode: str
 
 
 def test_the_autoscaler(chart: HelmChart) -> None:
-    scaler = chart.objects(application=True)["HorizontalPodAutoscaler"]["spec"]
+    scaler = chart.objects(of="application")["HorizontalPodAutoscaler"]["spec"]
 
     [metric] = scaler["metrics"]
     assert scaler["scaleTargetRef"] == {"apiVersion": "apps/v1", "kind": "Deployment", "name": NAME}
@@ -165,7 +167,7 @@ def test_the_autoscaler(chart: HelmChart) -> None:
 def test_who_sets_the_number_of_pods(
     chart: HelmChart, values: Object, replicas: int | None
 ) -> None:
-    deployment = chart.objects({"application": values}, application=True)["Deployment"]
+    deployment = chart.objects({"application": values}, of="application")["Deployment"]
 
     assert deployment["spec"].get("replicas") == replicas
 
@@ -181,14 +183,14 @@ def test_who_sets_the_number_of_pods(
 def test_a_disruption_budget_needs_two_pods(
     chart: HelmChart, values: Object, *, made: bool
 ) -> None:
-    objects = chart.objects({"application": values}, application=True)
+    objects = chart.objects({"application": values}, of="application")
 
     assert ("PodDisruptionBudget" in objects) == made
 
 
 def test_the_ingress_leads_to_its_service(chart: HelmChart) -> None:
     values = {"application": {"ingress": INGRESS, "service": {"port": 9001}}}
-    objects = chart.objects(values, application=True)
+    objects = chart.objects(values, of="application")
 
     [rule] = objects["Ingress"]["spec"]["rules"]
     assert rule["host"] == "homes.example.com"
@@ -216,34 +218,28 @@ def test_the_network_policy(
             "networkPolicy": {"from": pods(of_server)},
             "application": {"networkPolicy": {"from": pods(own)}},
         },
-        application=True,
+        of="application",
     )["NetworkPolicy"]["spec"]
 
     [way_in] = policy["ingress"]
     assert policy["policyTypes"] == ["Ingress", "Egress"]
     assert way_in["ports"] == [{"port": 8000, "protocol": "TCP"}]
     assert way_in.get("from") == (None if peers is None else pods(peers))
-    assert policy["egress"] == [
-        {"ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]},
-        {
-            "ports": [{"port": 8080, "protocol": "TCP"}],
-            "to": [{"podSelector": {"matchLabels": SELECTOR}}],
-        },
-    ]
+    assert policy["egress"] == [DNS, TO_SERVER]
 
 
 def test_there_may_be_no_network_policies(chart: HelmChart) -> None:
     values = {"networkPolicy": {"enabled": False}}
 
-    assert "NetworkPolicy" not in chart.objects(values)
-    assert "NetworkPolicy" not in chart.objects(values, application=True)
+    for of in ("server", "application", "test"):
+        assert "NetworkPolicy" not in chart.objects(values, of=of)
 
 
 def test_everything_arrives_in_the_pod(chart: HelmChart) -> None:
     values = yaml.safe_load((CHART / "ci/everything-values.yaml").read_text())
     own = values["application"]
 
-    objects, pod = chart.objects(values, application=True), chart.pod(values, application=True)
+    objects, pod = chart.objects(values, of="application"), chart.pod(values, of="application")
 
     for field in ("imagePullSecrets", "nodeSelector", "affinity", "tolerations"):
         assert pod[field] == values[field]

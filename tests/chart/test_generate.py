@@ -17,6 +17,7 @@ pytestmark = pytest.mark.needs("helm")
 VALUES = "charts/model-server/values.yaml"
 SCHEMA = "charts/model-server/values.schema.json"
 README = "charts/model-server/README.md"
+PROBES = ("startup", "readiness", "liveness")
 HPA_OF_APPLICATION = "manifests/application-horizontalpodautoscaler"
 
 
@@ -111,12 +112,12 @@ def test_the_schema_is_closed_but_for_what_kubernetes_defines() -> None:
         ".models.volume",
         ".resources",
         ".autoscaling.behavior",
-        *(f".probes.{probe}" for probe in ("startup", "readiness", "liveness")),
+        *(f".probes.{probe}" for probe in PROBES),
         ".podSecurityContext",
         ".securityContext",
         ".affinity",
         ".application.resources",
-        *(f".application.probes.{probe}" for probe in ("readiness", "liveness")),
+        *(f".application.probes.{probe}" for probe in PROBES),
         ".global",
     ]
 

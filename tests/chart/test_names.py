@@ -43,7 +43,7 @@ def test_a_long_name_leaves_room(
 ) -> None:
     values = ALL | values | {"mode": mode}
     objects = chart.objects(values, release=LONG, namespace=namespace)
-    beside = chart.objects(values, release=LONG, namespace=namespace, application=True)
+    beside = chart.objects(values, release=LONG, namespace=namespace, of="application")
 
     assert len(beside) == 6
     for rendered in [*objects.values(), *beside.values()]:

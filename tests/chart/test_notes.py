@@ -21,7 +21,10 @@ def notes(chart: HelmChart, tmp_path: Path) -> Notes:
     shutil.copytree(chart.folder, copy)
     text = (copy / "templates/NOTES.txt").read_text()
     (copy / "templates/_notes.tpl").write_text(f'{{{{- define "notes" }}}}{text}{{{{ end }}}}')
-    (copy / "templates/notes.yaml").write_text('kind: Notes\ntext: {{ include "notes" . | quote }}')
+    (copy / "templates/notes.yaml").write_text(
+        "kind: Notes\nmetadata: {labels: {app.kubernetes.io/component: server}}\n"
+        'text: {{ include "notes" . | quote }}'
+    )
     chart.folder = copy
     return lambda values: str(chart.objects(values, namespace="serving")["Notes"]["text"])
 
@@ -96,3 +99,13 @@ def test_the_notes_without_the_application(notes: Notes) -> None:
 
     assert "model-server-application" not in text
     assert "8000" not in text
+
+
+def test_the_notes_tell_to_whom_grpc_is_open(notes: Notes) -> None:
+    closed = "gRPC on port 8081 is closed to other pods until networkPolicy.grpc names"
+    peers: list[Object] = [{"podSelector": {}}]
+
+    assert closed in notes({})
+    for opened in ({"enabled": False}, {"grpc": peers}):
+        assert closed not in notes({"networkPolicy": opened})
+    assert closed not in notes({"grpc": False})

@@ -1,13 +1,14 @@
 """The pod that the values make."""
 
 import json
+import re
 
 import pytest
 import yaml
 from pydantic.alias_generators import to_snake
 
 from model_server import settings
-from tests.chart.helm_chart import CHART, HelmChart, Object
+from tests.chart.helm_chart import CHART, ROOT, HelmChart, Object
 
 pytestmark = pytest.mark.needs("helm")
 
@@ -63,14 +64,15 @@ def test_readiness_can_be_that_of_one_model(chart: HelmChart) -> None:
 @pytest.mark.parametrize("mode", ["kserve", "deployment"])
 @pytest.mark.parametrize("of", ["server", "application", "test"])
 def test_the_pods_are_restricted(chart: HelmChart, mode: str, of: str) -> None:
-    if of == "test":
-        pod = chart.objects({"mode": mode})["Pod"]["spec"]
-    else:
-        pod = chart.pod({"mode": mode}, application=of == "application")
+    pod = chart.pod({"mode": mode}, of=of)
 
     [container] = pod["containers"]
     assert pod["securityContext"] == {
         "runAsNonRoot": True,
+        "runAsUser": 65532,
+        "runAsGroup": 65532,
+        "fsGroup": 65532,
+        "fsGroupChangePolicy": "OnRootMismatch",
         "seccompProfile": {"type": "RuntimeDefault"},
     }
     assert container["securityContext"] == {
@@ -80,7 +82,29 @@ def test_the_pods_are_restricted(chart: HelmChart, mode: str, of: str) -> None:
     }
     assert pod["automountServiceAccountToken"] is False
     assert pod["enableServiceLinks"] is False
-    assert {"requests", "limits"} <= container["resources"].keys()
+    resources = container["resources"]
+    assert resources["requests"].keys() == {"cpu", "memory", "ephemeral-storage"}
+    assert resources["limits"].keys() == {"memory", "ephemeral-storage"}
+
+
+def test_the_user_is_that_of_the_images(chart: HelmChart) -> None:
+    stages = (ROOT / "Dockerfile").read_text().split("\nFROM ")
+    users = {
+        stage.split("\n")[0].rpartition(" ")[2]: re.findall(r"^USER (.*)$", stage, re.MULTILINE)
+        for stage in stages
+    }
+
+    for image, of in (("server", "server"), ("dev", "server"), ("application", "application")):
+        context = chart.pod(of=of)["securityContext"]
+        assert users[image] == [f"{context['runAsUser']}:{context['runAsGroup']}"]
+
+
+def test_a_cluster_may_choose_the_user(chart: HelmChart) -> None:
+    chosen = {"runAsUser": None, "runAsGroup": None, "fsGroup": None, "fsGroupChangePolicy": None}
+
+    for of in ("server", "application", "test"):
+        context = chart.pod({"podSecurityContext": chosen}, of=of)["securityContext"]
+        assert context.keys() == {"runAsNonRoot", "seccompProfile"}
 
 
 def test_only_tmp_is_writable(chart: HelmChart) -> None:
@@ -99,11 +123,8 @@ def test_only_tmp_is_writable(chart: HelmChart) -> None:
     ],
 )
 def test_the_image(chart: HelmChart, image: Object, reference: str) -> None:
-    objects = chart.objects({"image": image})
-
-    predictor = objects["InferenceService"]["spec"]["predictor"]
-    assert predictor["containers"][0]["image"] == reference
-    assert objects["Pod"]["spec"]["containers"][0]["image"] == reference
+    for of in ("server", "test"):
+        assert chart.pod({"image": image}, of=of)["containers"][0]["image"] == reference
 
 
 @pytest.mark.parametrize(
@@ -121,10 +142,9 @@ def test_the_image(chart: HelmChart, image: Object, reference: str) -> None:
 def test_models_from_a_volume(
     chart: HelmChart, models: Object, source: Object, mount: Object
 ) -> None:
-    objects, pod = chart.objects({"models": models}), chart.pod({"models": models})
-
     mounted = {"name": "models", "mountPath": "/models", "readOnly": True} | mount
-    for spec in (pod, objects["Pod"]["spec"]):
+    for of in ("server", "test"):
+        spec = chart.pod({"models": models}, of=of)
         assert {"name": "models"} | source in spec["volumes"]
         assert mounted in spec["containers"][0]["volumeMounts"]
 

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.needs("helm")
 @pytest.fixture
 def script(chart: HelmChart) -> str:
     """Take the script as it stands in the rendered pod."""
-    [container] = chart.objects()["Pod"]["spec"]["containers"]
+    [container] = chart.pod(of="test")["containers"]
     assert container["command"] == ["python", "-c"]
     return str(container["args"][0])
 

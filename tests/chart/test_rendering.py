@@ -1,8 +1,9 @@
 """The objects that the values make, and how they refer to each other."""
 
 import pytest
+import yaml
 
-from tests.chart.helm_chart import HelmChart, Object
+from tests.chart.helm_chart import CHART, HelmChart, Object
 
 pytestmark = pytest.mark.needs("helm")
 
@@ -16,6 +17,20 @@ SELECTOR = {
     "app.kubernetes.io/component": "server",
 }
 APPLICATION = SELECTOR | {"app.kubernetes.io/component": "application"}
+TEST = SELECTOR | {"app.kubernetes.io/component": "test"}
+DNS = {
+    "to": [
+        {
+            "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}},
+            "podSelector": {"matchLabels": {"k8s-app": "kube-dns"}},
+        }
+    ],
+    "ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}],
+}
+TO_SERVER = {
+    "to": [{"podSelector": {"matchLabels": SELECTOR}}],
+    "ports": [{"port": 8080, "protocol": "TCP"}],
+}
 OUTSIDE = {
     "ingress": {"enabled": True, "hosts": ["models.example.com"]},
     "httpRoute": {"enabled": True, "parentRefs": [{"name": "gateway"}]},
@@ -23,7 +38,7 @@ OUTSIDE = {
 }
 
 
-COMMON = {"NetworkPolicy", "ServiceAccount", "Pod"}
+COMMON = {"NetworkPolicy", "ServiceAccount"}
 LEAST = {
     "autoscaling": {"type": "none"},
     "networkPolicy": {"enabled": False},
@@ -37,7 +52,7 @@ LEAST = {
         ({}, COMMON | {"InferenceService", "HorizontalPodAutoscaler"}),
         (DEPLOYMENT, COMMON | {"Deployment", "Service", "HorizontalPodAutoscaler"}),
         ({"autoscaling": {"type": "keda"}}, COMMON | {"InferenceService", "ScaledObject"}),
-        (OUTSIDE | LEAST, {"Ingress", "HTTPRoute", "ServiceMonitor", "InferenceService", "Pod"}),
+        (OUTSIDE | LEAST, {"Ingress", "HTTPRoute", "ServiceMonitor", "InferenceService"}),
     ],
     ids=["kserve", "deployment", "keda", "outside"],
 )
@@ -143,21 +158,20 @@ def test_all_ways_in_lead_to_the_service(chart: HelmChart, mode: str, workload: 
     assert route == {"backendRefs": [{"name": workload, "port": 80}]}
     assert objects["Ingress"]["metadata"]["name"] == "model-server-server"
     assert objects["HTTPRoute"]["metadata"]["name"] == "model-server-server"
-    assert objects["Pod"]["spec"]["containers"][0]["args"][1:] == [
-        f"http://{workload}:80",
-        "/models",
-    ]
+    [test] = chart.pod({"mode": mode}, of="test")["containers"]
+    assert test["args"][1:] == [f"http://{workload}:80", "/models"]
     if mode == "deployment":
         assert objects["Service"]["metadata"]["name"] == workload
 
 
 def test_another_port_of_the_service_is_followed(chart: HelmChart) -> None:
-    objects = chart.objects(DEPLOYMENT | OUTSIDE | {"service": {"port": 9000}})
+    values = DEPLOYMENT | OUTSIDE | {"service": {"port": 9000}}
+    objects, test = chart.objects(values), chart.pod(values, of="test")
 
     [route] = objects["HTTPRoute"]["spec"]["rules"]
     assert [port["port"] for port in objects["Service"]["spec"]["ports"]] == [9000, 8081]
     assert route["backendRefs"][0]["port"] == 9000
-    assert objects["Pod"]["spec"]["containers"][0]["args"][1] == "http://model-server:9000"
+    assert test["containers"][0]["args"][1] == "http://model-server:9000"
 
 
 def test_the_service_monitor(chart: HelmChart) -> None:
@@ -187,7 +201,9 @@ def test_every_selector_finds_the_pods_and_not_the_test(chart: HelmChart, mode: 
     assert spread["labelSelector"] == {"matchLabels": SELECTOR}
     assert objects["NetworkPolicy"]["spec"]["podSelector"] == {"matchLabels": SELECTOR}
     assert objects["PodDisruptionBudget"]["spec"]["selector"] == {"matchLabels": SELECTOR}
-    assert not SELECTOR.items() <= objects["Pod"]["metadata"]["labels"].items()
+    test = chart.objects(values, of="test")
+    assert test["Pod"]["metadata"]["labels"].items() >= TEST.items()
+    assert test["NetworkPolicy"]["spec"]["podSelector"] == {"matchLabels": TEST}
 
 
 def test_labels_and_annotations_of_the_inference_service(chart: HelmChart) -> None:
@@ -234,25 +250,87 @@ def test_a_disruption_budget_needs_two_pods(
     assert ("PodDisruptionBudget" in chart.objects(values)) == made
 
 
-def test_the_network_policy(chart: HelmChart) -> None:
-    peers = [{"podSelector": {"matchLabels": {"team": "web"}}}]
-    rule = {"ports": [{"port": 443, "protocol": "TCP"}]}
-    closed = chart.objects()["NetworkPolicy"]["spec"]
-    values = {"networkPolicy": {"from": peers, "egress": [rule]}}
-    opened = chart.objects(values)
-    alone = chart.objects(values | {"application": {"enabled": False}})
+HTTP = [{"port": 8080, "protocol": "TCP"}]
+GRPC = [{"port": 8081, "protocol": "TCP"}]
 
-    ports = [{"port": 8080, "protocol": "TCP"}, {"port": 8081, "protocol": "TCP"}]
-    dns = {"ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]}
-    assert closed["policyTypes"] == ["Ingress", "Egress"]
-    assert closed["ingress"] == [{"ports": ports}]
-    assert closed["egress"] == [dns]
-    application, test = (
-        {"podSelector": {"matchLabels": labels}}
-        for labels in (APPLICATION, {**APPLICATION, "app.kubernetes.io/component": "test"})
-    )
-    assert alone["NetworkPolicy"]["spec"]["ingress"] == [{"ports": ports, "from": [*peers, test]}]
-    assert opened["NetworkPolicy"]["spec"]["ingress"] == [
-        {"ports": ports, "from": [*peers, application, test]}
+
+def pods(labels: dict[str, str]) -> Object:
+    return {"podSelector": {"matchLabels": labels}}
+
+
+def policy(chart: HelmChart, values: Object | None = None, *, of: str = "server") -> Object:
+    spec: Object = chart.objects(values, of=of)["NetworkPolicy"]["spec"]
+    assert spec["policyTypes"] == ["Ingress", "Egress"]
+    return spec
+
+
+def test_the_server_is_open_to_http_and_goes_out_to_dns(chart: HelmChart) -> None:
+    spec = policy(chart)
+
+    assert spec["ingress"] == [{"ports": HTTP}]
+    assert spec["egress"] == [DNS]
+
+
+@pytest.mark.parametrize("application", [True, False])
+def test_peers_come_in_by_http_beside_those_of_the_release(
+    chart: HelmChart, *, application: bool
+) -> None:
+    web, prometheus = pods({"team": "web"}), pods({"app": "prometheus"})
+    values = {
+        "networkPolicy": {"from": [web], "metrics": [prometheus]},
+        "application": {"enabled": application},
+    }
+
+    own = [pods(APPLICATION)] * application + [pods(TEST)]
+    assert policy(chart, values)["ingress"] == [{"ports": HTTP, "from": [web, prometheus, *own]}]
+
+
+def test_grpc_is_open_to_its_peers_alone(chart: HelmChart) -> None:
+    caller = pods({"team": "grpc"})
+    values: Object = {"networkPolicy": {"grpc": [caller]}}
+
+    assert policy(chart, values)["ingress"] == [
+        {"ports": HTTP},
+        {"ports": GRPC, "from": [caller]},
     ]
-    assert opened["NetworkPolicy"]["spec"]["egress"] == [dns, rule]
+    assert policy(chart, values | {"grpc": False})["ingress"] == [{"ports": HTTP}]
+
+
+def test_other_ways_out(chart: HelmChart) -> None:
+    dns = {"to": [{"ipBlock": {"cidr": "169.254.20.10/32"}}], "ports": [{"port": 53}]}
+    more = {"ports": [{"port": 443, "protocol": "TCP"}]}
+    values = {"networkPolicy": {"dns": [dns], "egress": [more]}}
+
+    assert policy(chart, values)["egress"] == [dns, more]
+    assert policy(chart, values, of="application")["egress"] == [dns, TO_SERVER]
+    assert policy(chart, values, of="test")["egress"] == [dns, TO_SERVER]
+
+
+def test_the_test_reaches_the_server_and_nobody_the_test(chart: HelmChart) -> None:
+    objects = chart.objects(of="test")
+
+    spec = policy(chart, of="test")
+    hook = objects["NetworkPolicy"]["metadata"]["annotations"]
+    assert "ingress" not in spec
+    assert spec["egress"] == [DNS, TO_SERVER]
+    assert hook["helm.sh/hook"] == "test"
+    assert int(hook["helm.sh/hook-weight"]) < 0  # before its pod
+
+
+@pytest.mark.parametrize("scaler", ["hpa", "none"])
+@pytest.mark.parametrize("mode", ["kserve", "deployment"])
+def test_production_has_two_pods_of_each(chart: HelmChart, mode: str, scaler: str) -> None:
+    values = yaml.safe_load((CHART / "values-production.yaml").read_text())
+    values["mode"] = mode
+    for scaled in (values, values["application"]):
+        scaled["autoscaling"]["type"] = scaler
+
+    for of in ("server", "application"):
+        objects = chart.objects(values, of=of)
+        assert "PodDisruptionBudget" in objects
+        if scaler == "hpa":
+            assert objects["HorizontalPodAutoscaler"]["spec"]["minReplicas"] == 2
+        elif "InferenceService" in objects:
+            assert objects["InferenceService"]["spec"]["predictor"]["minReplicas"] == 2
+        else:
+            assert objects["Deployment"]["spec"]["replicas"] == 2

@@ -16,6 +16,7 @@ pytestmark = pytest.mark.needs("helm")
 KUBERNETES = "1.34"
 CUSTOM = {"InferenceService", "ScaledObject", "HTTPRoute", "ServiceMonitor"}
 CI = ["deployment", "everything", "keda", "kserve", "minimal"]
+FILES = [*(f"ci/{variant}-values.yaml" for variant in CI), "values-production.yaml"]
 KSERVE = {"mode": "kserve", "service": {"type": "ClusterIP", "nodePort": 0, "annotations": None}}
 
 
@@ -46,18 +47,19 @@ def inference_service() -> jsonschema.Draft7Validator:
 
 
 @pytest.mark.parametrize("mode", [{"mode": "deployment"}, KSERVE], ids=["deployment", "kserve"])
-@pytest.mark.parametrize("variant", CI)
+@pytest.mark.parametrize("file", FILES)
 def test_every_object_is_valid(
-    chart: HelmChart, inference_service: jsonschema.Draft7Validator, variant: str, mode: Object
+    chart: HelmChart, inference_service: jsonschema.Draft7Validator, file: str, mode: Object
 ) -> None:
-    values = yaml.safe_load((CHART / f"ci/{variant}-values.yaml").read_text())
+    values = yaml.safe_load((CHART / file).read_text())
 
-    objects = chart.objects(values | mode)
-    beside = chart.objects(values | mode, application=True)
+    objects, beside, test = (
+        chart.objects(values | mode, of=of) for of in ("server", "application", "test")
+    )
 
     assert ("InferenceService" in objects) == (mode is KSERVE)
-    assert ("Deployment" in beside) == (variant != "minimal")
-    for kind, rendered in [*objects.items(), *beside.items()]:
+    assert ("Deployment" in beside) == ("minimal" not in file)
+    for kind, rendered in [*objects.items(), *beside.items(), *test.items()]:
         if kind == "InferenceService":
             inference_service.validate(rendered)
         elif kind not in CUSTOM:

@@ -145,6 +145,20 @@ spec:
 {{- end }}
 {{- end }}
 
+{{/* The ways out of who asks the server: to DNS and to its HTTP port. */}}
+{{- define "model-server.egressToServer" -}}
+{{- with .Values.networkPolicy.dns }}
+{{- toYaml . }}
+{{- end }}
+- ports:
+    - port: 8080
+      protocol: TCP
+  to:
+    - podSelector:
+        matchLabels:
+          {{- include "model-server.selector" (list . "server") | nindent 10 }}
+{{- end }}
+
 {{/* Namespace, labels and, as the last of the list, annotations. */}}
 {{- define "model-server.metadata" -}}
 namespace: {{ (first .).Release.Namespace }}
