@@ -1,7 +1,9 @@
 """Bearer tokens, for a server that has no gateway in front of it."""
 
+import codecs
 import hmac
 import logging
+import re
 from pathlib import Path
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -14,13 +16,16 @@ from model_server.metrics import REJECTED
 log = logging.getLogger("model_server")
 
 _OPEN = ("/", "/metrics", "/ping", "/v2/health/live", "/v2/health/ready")
+_TOKEN = re.compile(rb"[!-~]+")
+"""What a header's value may hold; RFC 6750 has fewer characters."""
 
 
 class Tokens:
     """The tokens in a file, one a line; any of them lets a request in.
 
-    Two lines let clients change from one token to the next. The file is read again when it has
-    changed; while it can't be read, or holds none, the tokens stay as they were.
+    A line that is empty or begins with ``#`` is none. Two tokens let clients change from one to the
+    next. The file is read again when it has changed; while it can't be read, holds none or a line
+    that is no token, the tokens stay as they were.
 
     Parameters
     ----------
@@ -29,7 +34,7 @@ class Tokens:
     Raises
     ------
     ModelServerError
-        If there is no token in it.
+        If there is no token in it, or something else.
     """
 
     def __init__(self, path: Path) -> None:
@@ -62,12 +67,22 @@ class Tokens:
 
     def _read(self) -> list[bytes]:
         try:
-            tokens = self._path.read_bytes().split()
+            lines = self._path.read_bytes().removeprefix(codecs.BOM_UTF8).splitlines()
         except OSError as error:
             raise ModelServerError(
                 f"{self._path}: can't be read ({error.strerror}); set --token-file to a file with "
                 f"a token a line"
             ) from error
+        tokens = []
+        for number, line in enumerate(map(bytes.strip, lines), start=1):
+            if not line or line.startswith(b"#"):
+                continue
+            if not _TOKEN.fullmatch(line):
+                raise ModelServerError(
+                    f"{self._path}: line {number} is no token; write one a line, of ASCII without "
+                    f"blanks, and a comment in a line that begins with #"
+                )
+            tokens.append(line)
         if not tokens:
             raise ModelServerError(f"{self._path}: holds no token; write one a line into it")
         return tokens

@@ -33,4 +33,4 @@ def _identity(path: Path) -> tuple[int, int, int] | None:
         found = os.stat(path)  # noqa: PTH116 - follows the links of a mounted Secret all the same
     except OSError:
         return None
-    return found.st_ino, found.st_mtime_ns, found.st_size
+    return found.st_ino, found.st_ctime_ns, found.st_size  # ctime: a mode counts as well

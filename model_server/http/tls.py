@@ -11,12 +11,19 @@ log = logging.getLogger("model_server")
 
 
 class Certificate:
-    """A certificate chain and its key, in PEM.
+    """A certificate chain and its key, in PEM: the last two that belonged together.
 
     Parameters
     ----------
     certificate : Path
     key : Path
+
+    Attributes
+    ----------
+    context : ssl.SSLContext
+        Of the server: it shows each new client the pair as it is then.
+    pem : tuple of bytes
+        The key and the chain of that pair.
 
     Raises
     ------
@@ -28,30 +35,52 @@ class Certificate:
         self._certificate = certificate
         self._key = key
         self._watched = FileWatch(certificate, key)
-        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.context.minimum_version = ssl.TLSVersion.TLSv1_2
-        self._load()
+        self.pem, self.context = self._load()
+        self._current = self.context
+        self.context.sni_callback = self._show
 
     def refresh(self) -> None:
-        """Show a certificate that has changed to new connections; keep the old one if it is bad."""
+        """Show a pair that has changed to new connections; keep the old one if it is bad."""
         if not self._watched.changed():
             return
         try:
-            self._load()
+            self.pem, self._current = self._load()
         except ModelServerError as error:
             log.error(str(error))  # noqa: TRY400 - the line says it all
         else:
             log.info("certificate read again")
 
-    def pem(self) -> tuple[bytes, bytes]:
-        """Return the key and the certificate chain as they are now."""
+    def _load(self) -> tuple[tuple[bytes, bytes], ssl.SSLContext]:
+        """Read the two into a context of their own, as one that fails leaves its context unusable.
+
+        OpenSSL reads the files itself, so they are compared before and after.
+        """
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        try:
+            pem = self._read()
+            context.load_cert_chain(self._certificate, self._key, password=_no_password)
+            changed = self._read() != pem
+        except (OSError, ssl.SSLError) as error:
+            raise self._error(error.strerror or str(error)) from error
+        if changed:
+            raise self._error("they changed while they were read")
+        return pem, context
+
+    def _read(self) -> tuple[bytes, bytes]:
         return self._key.read_bytes(), self._certificate.read_bytes()
 
-    def _load(self) -> None:
-        try:
-            self.context.load_cert_chain(self._certificate, self._key)
-        except (OSError, ssl.SSLError) as error:
-            raise ModelServerError(
-                f"{self._certificate} and {self._key} are no certificate and its key "
-                f"({error.strerror or error}); set --ssl-certfile and --ssl-keyfile to files in PEM"
-            ) from error
+    def _error(self, reason: str) -> ModelServerError:
+        return ModelServerError(
+            f"{self._certificate} and {self._key} are no certificate and its key "
+            f"({reason}); set --ssl-certfile and --ssl-keyfile to files in PEM"
+        )
+
+    def _show(self, connection: ssl.SSLObject, *_: object) -> None:
+        """Have a handshake go on with the current pair, whatever name the client asks for."""
+        connection.context = self._current
+
+
+def _no_password() -> str:
+    """Have a key that is encrypted refused, where OpenSSL would ask the terminal."""
+    return ""

@@ -100,9 +100,9 @@ def server(
 
 
 def credentials(certificate: Certificate) -> grpc.ServerCredentials:
-    """Return what shows a certificate, as it is now whenever a client connects."""
+    """Return what shows a certificate, as the server last found it whenever a client connects."""
 
     def configuration() -> grpc.ServerCertificateConfiguration:
-        return grpc.ssl_server_certificate_configuration([certificate.pem()])
+        return grpc.ssl_server_certificate_configuration([certificate.pem])
 
     return grpc.dynamic_ssl_server_credentials(configuration(), configuration)

@@ -21,8 +21,13 @@ class Authority:
         self.path = folder / "authority.pem"
         self.path.write_bytes(made.public_bytes(serialization.Encoding.PEM))
 
-    def sign(self, certificate: Path, key: Path) -> int:
+    def sign(self, certificate: Path, key: Path, password: bytes = b"") -> int:
         """Write a new certificate with its key, and return its serial number."""
+        encryption = (
+            serialization.BestAvailableEncryption(password)
+            if password
+            else serialization.NoEncryption()
+        )
         own = ec.generate_private_key(ec.SECP256R1())
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "server")])
         made = self._build(name, own, ca=False)
@@ -30,7 +35,7 @@ class Authority:
             own.private_bytes(
                 serialization.Encoding.PEM,
                 serialization.PrivateFormat.PKCS8,
-                serialization.NoEncryption(),
+                encryption,
             )
         )
         certificate.write_bytes(made.public_bytes(serialization.Encoding.PEM))

@@ -1,5 +1,6 @@
 """TLS, tokens, and the routes that are closed unless asked for; over REST and gRPC."""
 
+import socket
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,6 +38,19 @@ def replace(path: Path, text: str) -> None:
     side = path.with_suffix(".new")
     side.write_text(text)
     side.replace(path)
+
+
+def serial_number(port: int, authority: Authority) -> int:
+    """Return that of the certificate which a server of HTTPS or gRPC shows."""
+    context = ssl.create_default_context(cafile=authority.path)
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    with (
+        socket.create_connection(("127.0.0.1", port), DEADLINE_S) as plain,
+        context.wrap_socket(plain, server_hostname="localhost") as encrypted,
+    ):
+        shown = encrypted.getpeercert(binary_form=True)
+        assert shown is not None
+        return x509.load_der_x509_certificate(shown).serial_number
 
 
 class TestTLS:
@@ -106,6 +120,39 @@ class TestTLS:
             until("the damage is told", lambda: "no certificate" in server.log.read_text())
             assert shown() == second
 
+    @pytest.mark.parametrize("order", [("tls.crt", "tls.key"), ("tls.key", "tls.crt")])
+    def test_a_certificate_that_does_not_fit_its_key_is_not_shown(
+        self, models: Path, tmp_path: Path, authority: Authority, order: tuple[str, str]
+    ) -> None:
+        certificate, key = tmp_path / "tls.crt", tmp_path / "tls.key"
+        new = tmp_path / "new"
+        new.mkdir()
+        first = authority.sign(certificate, key)
+        second = authority.sign(new / "tls.crt", new / "tls.key")
+        flags = ("--ssl-certfile", str(certificate), "--ssl-keyfile", str(key))
+        with ServerProcess(
+            models, *flags, log=tmp_path / "log", authority=authority.path
+        ) as server:
+
+            def shown() -> list[int]:
+                ports = server.http_port, server.grpc_port
+                return [serial_number(port, authority) for port in ports]
+
+            assert shown() == [first, first]
+            replace(tmp_path / order[0], (new / order[0]).read_text())
+            until("the misfit is told", lambda: "KEY_VALUES_MISMATCH" in server.log.read_text())
+            assert shown() == [first, first]
+            replace(tmp_path / order[1], (new / order[1]).read_text())
+            until("the new pair is shown", lambda: shown() == [second, second])
+
+    def test_a_key_with_a_password_is_refused_and_nobody_is_asked(
+        self, models: Path, tmp_path: Path, authority: Authority
+    ) -> None:
+        certificate, key = tmp_path / "tls.crt", tmp_path / "tls.key"
+        authority.sign(certificate, key, password=b"secret")
+        line = refuse(models, "--ssl-certfile", str(certificate), "--ssl-keyfile", str(key))
+        assert "are no certificate and its key" in line
+
     def test_bad_files_refuse_to_start(
         self, models: Path, tmp_path: Path, authority: Authority
     ) -> None:
@@ -123,7 +170,9 @@ class TestTokens:
     @pytest.fixture
     def token_file(self, tmp_path: Path) -> Path:
         path = tmp_path / "tokens"
-        path.write_text("first\nsecond\n")
+        path.write_bytes(
+            b"\xef\xbb\xbffirst\r\n\n# a line of words, none of them a token\n second \n"
+        )
         return path
 
     @pytest.fixture
@@ -143,7 +192,8 @@ class TestTokens:
         assert self.ask(guarded, authorization).status_code == 200
 
     @pytest.mark.parametrize(
-        "authorization", [None, "", "first", "Bearer", "Bearer firs", "Basic first"]
+        "authorization",
+        [None, "", "first", "Bearer", "Bearer firs", "Basic first", "Bearer of", "Bearer #"],
     )
     def test_none_does_not(self, guarded: ServerProcess, authorization: str | None) -> None:
         answer = self.ask(guarded, authorization)
@@ -188,8 +238,12 @@ class TestTokens:
         replace(token_file, "third\n")
         assert self.ask(guarded, "Bearer third").status_code == 200
         assert self.ask(guarded, "Bearer first").status_code == 401
-        replace(token_file, "\n")
-        assert self.ask(guarded, "Bearer third").status_code == 200, "an empty file changes nothing"
+        for text in ("\n", "# third\n", "fourth\nof two words\n", "fourth\nfünf\n"):
+            replace(token_file, text)
+            assert self.ask(guarded, "Bearer fourth").status_code == 401
+            assert self.ask(guarded, "Bearer third").status_code == 200, (
+                "a bad file changes nothing"
+            )
         token_file.unlink()
         assert self.ask(guarded, "Bearer third").status_code == 200
 
@@ -199,6 +253,10 @@ class TestTokens:
         assert refuse(models, "--token-file", str(empty)).endswith(
             "holds no token; write one a line into it"
         )
+        empty.write_text("# comment\nfirst\nsecret words\n")
+        line = refuse(models, "--token-file", str(empty))
+        assert "empty: line 3 is no token; write one a line" in line
+        assert "secret" not in line
         missing = str(tmp_path / "missing")
         assert "can't be read (No such file or directory)" in refuse(
             models, "--token-file", missing
