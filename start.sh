@@ -9,4 +9,6 @@ if [ "$1" = train ]; then
   shift
   exec python -m training.sagemaker "$@"
 fi
-exec python -m model_server "$@"
+# A container's first process has no default action for a signal: one that comes before the server has
+# its own waits for that.
+exec env --block-signal=INT,TERM python -m model_server "$@"

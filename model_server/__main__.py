@@ -1,80 +1,29 @@
-"""``python -m model_server``: read the settings, load the models, serve."""
+"""``python -m model_server``: leave at a signal from the first moment on, and run the program."""
 
-import json
-import logging
-import logging.config
 import os
+import signal
 import sys
 
-from model_server.kserve.deferred_imports import deferred
-
-with deferred("pandas"):
-    import kserve  # noqa: F401 - a third of its import time is pandas, which no v1 or v2 route uses
-
-from model_server import logs, settings
-from model_server.errors import ModelServerError
-from model_server.inference.executor import Executors
-from model_server.kserve.repository import Repository
-from model_server.model.load_policy import LoadPolicy
-from model_server.sagemaker import routes as sagemaker
-from model_server.server import Server, check_packages
-from model_server.settings import Settings
-
-log = logging.getLogger("model_server")
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def main() -> int:
-    """Serve until a signal; return the exit status."""
-    chosen = settings.parse(sys.argv[1:], os.environ)
-    logging.config.dictConfig(logs.config(chosen.log_level, access=chosen.access_log))
-    executors = Executors(chosen.queue_limit_ms / 1000)
-    try:
-        check_packages()
-        serve(chosen, executors)
-    except ModelServerError as error:
-        log.critical(str(error))
-        return 1
-    if executors.busy:
-        log.warning("a prediction took longer than a stop may take; it is given up")
-        logging.shutdown()
-        os._exit(0)  # the interpreter would wait for its thread
-    return 0
+    """Run the program; return the exit status.
 
-
-def serve(chosen: Settings, executors: Executors) -> None:
-    """Load every model directory and serve them.
-
-    Raises
-    ------
-    ModelServerError
-        If a model can't be served, a port is taken, or a file that is set can't be used.
+    What it needs is imported here, which takes a second. A signal that comes meanwhile, or while
+    models are loaded, ends the process, also where that is number 1 of a container and signals have
+    no default action.
     """
-    policy = LoadPolicy(dict(chosen.expect_digest), pickle=chosen.pickle)
-    repository = Repository(sagemaker.folder(chosen), policy, executors, chosen.rows_limit)
-    if not chosen.multi_model:
-        repository.open(skip_broken=chosen.skip_broken)
-    scheme = "http" if chosen.ssl_certfile is None else "https"
-    Server(chosen, repository).start(
-        lambda port: (
-            _print_example(repository, f"{scheme}://localhost:{port}")
-            if chosen.print_example
-            else None
-        ),
-    )
-    executors.close()
+    for number in _SIGNALS:
+        signal.signal(number, _leave)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)  # start.sh has blocked them
+    from model_server import program
+
+    return program.run()
 
 
-def _print_example(repository: Repository, address: str) -> None:
-    served = repository.served.values()
-    if not served:
-        return
-    shortest = min(served, key=lambda model: len(model.signature.columns.names))
-    body = json.dumps({"instances": [shortest.signature.example()]})
-    print(  # noqa: T201 - this is what the user asked for
-        f"\ncurl {address}/v1/models/{shortest.name}:predict "
-        f"-H 'Content-Type: application/json' -d '{body}'\n",
-        flush=True,
-    )
+def _leave(*_: object) -> None:
+    os._exit(0)  # no import that is under way can catch it
 
 
 if __name__ == "__main__":

@@ -25,6 +25,9 @@ CONNECTIONS = Gauge("model_server_connections", "Open HTTP connections")
 MODEL_BROKEN = Gauge(
     "model_server_model_broken", "1 where the model fails its golden rows", ["model_name"]
 )
+LOG_DROPPED = Counter(
+    "model_server_log_records_dropped", "Log records that nobody read in time, and that are lost"
+)
 
 
 class Durations:

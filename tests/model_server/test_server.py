@@ -188,7 +188,7 @@ def test_an_estimator_brings_what_it_needs(own_models: Path, tmp_path: Path) -> 
 @pytest.mark.slow
 def test_what_kserve_defers_is_there_when_it_is_used() -> None:
     script = (
-        "import sys, model_server.__main__\n"
+        "import sys, model_server.program\n"
         "assert 'pandas' not in sys.modules\n"
         "from kserve.protocol.infer_type import InferInput, InferRequest\n"
         "request = InferRequest('m', [InferInput('a', [2], 'FP64', data=[1.0, 2.0])])\n"
