@@ -13,9 +13,10 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
-from model_server.errors import ModelDirectoryError
+from model_server.errors import BadRequest, ModelDirectoryError
+from model_server.model import onnx_graph
 from model_server.model.columns import Matrix, misfit
-from model_server.model.directory import JOBLIB, ONNX, ModelDirectory
+from model_server.model.directory import JOBLIB, MANIFEST, ONNX, ModelDirectory
 from model_server.model.manifest import Feature, Tolerance
 from model_server.model.signature import Signature
 
@@ -83,6 +84,9 @@ class OnnxRuntime:
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
+        options.add_session_config_entry(
+            "session.load_model_format", "ONNX"
+        )  # and no other of its own
         self._session = onnxruntime.InferenceSession(
             model, options, providers=["CPUExecutionProvider"]
         )
@@ -170,9 +174,17 @@ def load(directory: ModelDirectory) -> Runtime:
     ------
     ModelDirectoryError
         If the file can't be loaded, was made by another version of scikit-learn, or a golden row
-        comes out differently.
+        does not fit or comes out differently.
     """
-    signature = Signature(directory.manifest)
+    try:
+        signature = Signature(directory.manifest)
+    except BadRequest as error:
+        raise ModelDirectoryError(
+            directory.path,
+            MANIFEST,
+            f"its golden rows are none of the model's ({error})",
+            "train the model again",
+        ) from error
     shape = signature.output.shape
     if kind(directory) is OnnxRuntime:
         runtime: Runtime = _load_graph(directory, shape)
@@ -196,7 +208,7 @@ def check_golden(directory: ModelDirectory, signature: Signature, runtime: Runti
         raise ModelDirectoryError(
             directory.path,
             directory.model_file,
-            f"{runtime.name} can't predict the golden rows ({_first_line(error)})",
+            f"{runtime.name} can't predict the golden rows ({first_line(error)})",
             "train the model again",
         ) from error
     for row in range(len(expected)):
@@ -218,12 +230,21 @@ def agree(actual: npt.NDArray[Any], expected: npt.NDArray[Any], tolerance: Toler
 
 def _load_graph(directory: ModelDirectory, shape: tuple[int, ...]) -> OnnxRuntime:
     try:
+        if not onnx_graph.is_whole(directory.model):
+            raise ModelDirectoryError(
+                directory.path,
+                ONNX,
+                "has data in other files, which no digest covers",
+                "save the graph with all its data inside",
+            )
         return OnnxRuntime(directory.model, directory.manifest.features, shape)
+    except ModelDirectoryError:
+        raise
     except Exception as error:
         raise ModelDirectoryError(
             directory.path,
             ONNX,
-            f"ONNX Runtime can't load it ({_first_line(error)})",
+            f"ONNX Runtime can't load it ({first_line(error)})",
             "train the model again",
         ) from error
 
@@ -269,7 +290,7 @@ def load_estimator(directory: ModelDirectory, shape: tuple[int, ...] = ()) -> Es
         raise ModelDirectoryError(
             directory.path,
             JOBLIB,
-            f"can't be unpickled ({_first_line(error)})",
+            f"can't be unpickled ({first_line(error)})",
             "install the packages that the estimator needs or train the model again",
         ) from error
     return EstimatorRuntime(estimator, directory.manifest.features, shape)
@@ -300,5 +321,6 @@ def _cast(X: Matrix, dtype: Any, names: Sequence[str]) -> npt.NDArray[Any]:
     raise misfit(int(row) + 1, names[column], f"{value} is {end} {dtype.__name__} number")
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """Return what kind of error it is and what it says first, not too long."""
     return f"{type(error).__name__}: {error}".splitlines()[0][:200]
