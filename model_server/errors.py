@@ -47,7 +47,8 @@ class ModelDirectoryError(ModelServerError):
 
     def __init__(self, directory: Path, file: str, problem: str, cure: str) -> None:
         where = f"{directory}: {file}" if file else str(directory)
-        super().__init__(f"{where}: {problem}; {cure}")
+        told = f"{where}: {problem}; {cure}"
+        super().__init__(told.encode(errors="backslashreplace").decode())  # names are of any bytes
         self.directory = directory
         self.file = file
 

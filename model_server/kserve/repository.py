@@ -52,7 +52,7 @@ class Repository(ModelRepository):
         Parameters
         ----------
         skip_broken : bool
-            Report a broken one as not ready instead of raising.
+            Report a broken one as not ready, under the directory's name, instead of raising.
 
         Raises
         ------
@@ -60,32 +60,44 @@ class Repository(ModelRepository):
             If a directory is broken, two models have one name, a pinned model is missing, or no
             model is ready.
         """
+        broken: dict[Path, str] = {}
         for directory in model_directory.find(self._folder):
             try:
-                model = Predictor(self.read(directory))
+                self._add(directory)
             except ModelDirectoryError as error:
                 if not skip_broken:
                     raise
                 log.error(str(error))  # noqa: TRY400 - the line says it all
-                model = BrokenPredictor(directory.name, str(error))
-            if model.name in self.models:
-                raise ModelDirectoryError(
-                    directory,
-                    model_directory.MANIFEST,
-                    f"a second model named {model.name!r}",
-                    "rename one",
-                )
-            self._directories[model.name] = directory
-            self.update(model)
+                broken[directory] = str(error)
+        for directory, problem in broken.items():
+            name = directory.name
+            if name not in self.models and name.isprintable():  # not of bytes that are no text
+                self._directories[name] = directory
+                self.update(BrokenPredictor(name, problem))
         for name in self._policy.digests:
             if name not in self.models:
-                raise ModelDirectoryError(
+                missing = ModelDirectoryError(
                     self._folder, "", f"holds no model {name!r}", "see --expect-digest"
                 )
+                if not broken:
+                    raise missing
+                log.error(str(missing))  # it is one of the broken ones
         if not any(model.ready for model in self.models.values()):
             raise ModelDirectoryError(
                 self._folder, "", "no model can be served", "see the lines above"
             )
+
+    def _add(self, directory: Path) -> None:
+        model = Predictor(self.read(directory))
+        if model.name in self.models:
+            raise ModelDirectoryError(
+                directory,
+                model_directory.MANIFEST,
+                f"a second model named {model.name!r}",
+                "rename one",
+            )
+        self._directories[model.name] = directory
+        self.update(model)
 
     @override
     def update(self, model: Predictor | BrokenPredictor, name: str | None = None) -> None:
@@ -138,7 +150,21 @@ class Repository(ModelRepository):
         Raises
         ------
         ModelDirectoryError
+            Whatever is wrong with it.
         """
+        try:
+            return self._read(path, name)
+        except ModelDirectoryError:
+            raise
+        except Exception as error:
+            raise ModelDirectoryError(
+                path,
+                "",
+                f"can't be served ({runtime.first_line(error)})",
+                "train the model again",
+            ) from error
+
+    def _read(self, path: Path, name: str | None) -> Served:
         if without_manifest.is_one(path):
             directory = without_manifest.read(path)
             self._policy.check(directory)

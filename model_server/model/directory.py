@@ -19,6 +19,7 @@ import errno
 import fcntl
 import glob
 import hashlib
+import logging
 import os
 import shutil
 import tempfile
@@ -31,10 +32,18 @@ from pydantic import ValidationError
 from model_server.errors import ModelDirectoryError
 from model_server.model.manifest import Manifest
 
+log = logging.getLogger("model_server")
+
 MANIFEST = "manifest.json"
 DIGEST = "manifest.sha256"
 JOBLIB = "model.joblib"
 ONNX = "model.onnx"
+
+_FILES = (MANIFEST, DIGEST, JOBLIB, ONNX)
+"""One of them makes a directory ours."""
+
+_LOST = "lost+found"
+"""The system's own folder on a volume, which only root may look into."""
 
 _OLD = "old"
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -70,23 +79,56 @@ class ModelDirectory:
 def find(models: Path) -> list[Path]:
     """Return the model directories below `models`, sorted by name, or `models` if it is one itself.
 
-    Those whose names begin with a dot are not ours.
+    Those whose names begin with a dot are not ours. Others that are none are told and passed by;
+    one that can't be looked into may be one.
 
     Raises
     ------
     ModelDirectoryError
-        If `models` is no directory, or holds none.
+        If `models` is no directory, can't be read, or holds none.
     """
-    if not models.is_dir():
-        raise ModelDirectoryError(models, "", "is not a directory", "set --models to one")
-    if (models / MANIFEST).exists() or (models / JOBLIB).exists():
-        return [models]
-    found = sorted(
-        path for path in models.iterdir() if path.is_dir() and not path.name.startswith(".")
-    )
+    try:
+        if not models.is_dir():
+            raise ModelDirectoryError(models, "", "is not a directory", "set --models to one")
+        if holds(models, *_FILES):
+            return [models]
+        found = [path for path in sorted(models.iterdir()) if path.is_dir() and _is_ours(path)]
+    except OSError as error:
+        raise _unreadable(models, "", error) from error
     if not found:
         raise ModelDirectoryError(models, "", "holds no model directory", "run `make train` first")
     return found
+
+
+def _is_ours(path: Path) -> bool:
+    if path.name.startswith(".") or path.name == _LOST:
+        return False
+    try:
+        ours = holds(path, *_FILES)
+    except ModelDirectoryError:
+        return True
+    if not ours:
+        log.warning("%s: passed by; it holds none of %s", path, ", ".join(_FILES))
+    return ours
+
+
+def holds(directory: Path, *files: str) -> bool:
+    """Tell whether one of some files is in a directory.
+
+    Raises
+    ------
+    ModelDirectoryError
+        If it can't be looked into.
+    """
+    for file in files:
+        try:
+            (directory / file).lstat()
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise _unreadable(directory, "", error) from error
+        return True
+    return False
 
 
 def read(directory: Path) -> ModelDirectory:
@@ -229,9 +271,12 @@ def read_bytes(directory: Path, file: str) -> bytes:
     except FileNotFoundError:
         raise ModelDirectoryError(directory, file, "is missing", _RETRAIN) from None
     except OSError as error:
-        raise ModelDirectoryError(
-            directory, file, f"can't be read ({error.strerror})", "check its owner and mode"
-        ) from error
+        raise _unreadable(directory, file, error) from error
+
+
+def _unreadable(directory: Path, file: str, error: OSError) -> ModelDirectoryError:
+    problem = f"can't be read ({error.strerror})"
+    return ModelDirectoryError(directory, file, problem, "check its owner and mode")
 
 
 def _parse(directory: Path, text: bytes) -> Manifest:
@@ -243,7 +288,8 @@ def _parse(directory: Path, text: bytes) -> Manifest:
         raise ModelDirectoryError(
             directory,
             MANIFEST,
-            f"is not a manifest of this version: {where}: {first['msg']}",
+            f"is not a manifest of this version: {where}: "
+            f"{first['msg'].removeprefix('Value error, ')}",
             "train the model again with this version of the server",
         ) from error
 

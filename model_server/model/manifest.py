@@ -1,13 +1,27 @@
 """The manifest: what a model directory says about itself in ``manifest.json``."""
 
-from typing import Annotated, Literal
+import math
+from collections.abc import Iterable
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 Cell = float | str
 Label = float | int | str
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$", max_length=63)]
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+_LARGEST_TOLERANCE = 0.01
+"""Of what is predicted; more would not tell a wrong answer from a right one."""
 
 
 class Part(BaseModel):
@@ -73,7 +87,7 @@ class Tolerance(Part):
     """
 
     absolute: Annotated[float, Field(ge=0)] = 0.0
-    relative: Annotated[float, Field(ge=0)] = 0.0
+    relative: Annotated[float, Field(ge=0, le=_LARGEST_TOLERANCE)] = 0.0
 
 
 class Conversion(Part):
@@ -88,22 +102,41 @@ class Conversion(Part):
 class Golden(Part):
     """Rows with the answers that a sound server gives; checked at every start."""
 
-    instances: tuple[tuple[Cell, ...], ...]
+    instances: Annotated[tuple[tuple[Cell, ...], ...], Field(min_length=1)]
     predictions: tuple[Label, ...]
+
+    @model_validator(mode="after")
+    def _go_together(self) -> Self:
+        rows, answers = len(self.instances), len(self.predictions)
+        if rows != answers:
+            raise ValueError(f"{rows} instances have {answers} predictions")
+        if not all(map(math.isfinite, _numbers(self.predictions))):
+            raise ValueError("a prediction is not finite")
+        return self
+
+
+def _numbers(labels: Iterable[Label | None]) -> list[float]:
+    return [label for label in labels if isinstance(label, int | float)]
+
+
+def _different(features: tuple[Feature, ...]) -> tuple[Feature, ...]:
+    names = [feature.name for feature in features]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"{name!r} is listed twice")
+    return features
 
 
 class Manifest(Part):
     """Everything a server or a client needs to know of a model without running it."""
 
     format: Literal[1] = 1
-    name: Annotated[
-        str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$", max_length=63)
-    ]
+    name: Name
     version: Annotated[str, Field(min_length=1)]
     task: Literal["regression", "classification"]
     estimator: str
     description: str = ""
-    features: Annotated[tuple[Feature, ...], Field(min_length=1)]
+    features: Annotated[tuple[Feature, ...], Field(min_length=1), AfterValidator(_different)]
     target: Target
     rows: int
     metrics: dict[str, Metric] = {}
@@ -112,3 +145,21 @@ class Manifest(Part):
     golden: Golden
     libraries: dict[str, str]
     files: dict[FileName, Sha256]
+
+    @field_validator("golden")
+    @classmethod
+    def _tells_right_from_wrong(cls, golden: Golden, info: ValidationInfo) -> Golden:
+        """See that the tolerance, which leaves the rows nothing to check, is a small one."""
+        task, target, tolerance = (info.data.get(key) for key in ("task", "target", "tolerance"))
+        if target is None or tolerance is None:  # which has an error of its own
+            return golden
+        seen = _numbers([*golden.predictions, target.minimum, target.maximum])
+        largest = _LARGEST_TOLERANCE * max(map(abs, seen), default=0.0)
+        if task == "classification":
+            largest = 0.0
+        if tolerance.absolute > largest:
+            raise ValueError(
+                f"with a tolerance of {tolerance.absolute:g} they check nothing; "
+                f"{largest:g} is the most here"
+            )
+        return golden

@@ -6,7 +6,8 @@
     ├── model.joblib       the estimator
     └── features.json      the names of its features in their order: ``["RM"]``
 
-Its manifest is made up here. What is not known stays empty, and its only golden row is one of zeros
+Its digest is that of what ``sha256sum features.json model.joblib`` says, and so of both. Its
+manifest is made up here. What is not known stays empty, and its only golden row is one of zeros
 that it predicts when it is loaded: enough to see that it goes on answering, not that it is right.
 """
 
@@ -30,7 +31,8 @@ _CURE = f'write the names of the features into {FEATURES} as a JSON list: ["RM"]
 
 def is_one(directory: Path) -> bool:
     """Tell whether a directory holds a model and no manifest."""
-    return (directory / JOBLIB).exists() and not (directory / MANIFEST).exists()
+    holds = model_directory.holds
+    return holds(directory, JOBLIB) and not holds(directory, MANIFEST)
 
 
 def read(directory: Path) -> ModelDirectory:
@@ -39,16 +41,20 @@ def read(directory: Path) -> ModelDirectory:
     Returns
     -------
     ModelDirectory
-        Named ``model``; its digest is that of the estimator, and it has no golden row yet.
+        Named ``model``; it has no golden row yet.
 
     Raises
     ------
     ModelDirectoryError
         If a file is missing, unreadable or not what it should be.
     """
-    names = _names(directory)
-    model = model_directory.read_bytes(directory, JOBLIB)
-    digest = hashlib.sha256(model).hexdigest()
+    if not model_directory.holds(directory, FEATURES):
+        raise ModelDirectoryError(directory, FEATURES, f"is missing, as is {MANIFEST}", _CURE)
+    contents = {file: model_directory.read_bytes(directory, file) for file in (FEATURES, JOBLIB)}
+    sums = {file: hashlib.sha256(content).hexdigest() for file, content in contents.items()}
+    told = "".join(f"{digest}  {file}\n" for file, digest in sums.items())
+    digest = hashlib.sha256(told.encode()).hexdigest()
+    names = _names(directory, contents[FEATURES])
     manifest = Manifest(
         name="model",
         version=digest[:12],
@@ -58,11 +64,11 @@ def read(directory: Path) -> ModelDirectory:
         target=Target(name="prediction"),
         rows=0,
         conversion=Conversion(converted=False, reason="a model without a manifest"),
-        golden=Golden(instances=(), predictions=()),
+        golden=Golden.model_construct(instances=(), predictions=()),
         libraries={},
-        files={JOBLIB: digest},
+        files=sums,
     )
-    return ModelDirectory(directory, manifest, digest, JOBLIB, model)
+    return ModelDirectory(directory, manifest, digest, JOBLIB, contents[JOBLIB])
 
 
 def complete(found: ModelDirectory, runtime: EstimatorRuntime) -> ModelDirectory:
@@ -77,6 +83,7 @@ def complete(found: ModelDirectory, runtime: EstimatorRuntime) -> ModelDirectory
     X = np.zeros((1, len(manifest.features)))
     try:
         y = runtime.predict(X)
+        golden = Golden(instances=(tuple(X[0].tolist()),), predictions=tuple(y.tolist()))
     except Exception as error:
         raise ModelDirectoryError(
             found.path,
@@ -88,16 +95,14 @@ def complete(found: ModelDirectory, runtime: EstimatorRuntime) -> ModelDirectory
     described = {
         "task": "classification" if classes else "regression",
         "target": manifest.target.model_copy(update={"classes": classes}),
-        "golden": Golden(instances=(tuple(X[0].tolist()),), predictions=tuple(y.tolist())),
+        "golden": golden,
     }
     return dataclasses.replace(found, manifest=manifest.model_copy(update=described))
 
 
-def _names(directory: Path) -> list[str]:
-    if not (directory / FEATURES).exists():
-        raise ModelDirectoryError(directory, FEATURES, f"is missing, as is {MANIFEST}", _CURE)
+def _names(directory: Path, text: bytes) -> list[str]:
     try:
-        names = orjson.loads(model_directory.read_bytes(directory, FEATURES))
+        names = orjson.loads(text)
     except orjson.JSONDecodeError as error:
         raise ModelDirectoryError(directory, FEATURES, f"is not JSON ({error})", _CURE) from error
     if (

@@ -5,6 +5,7 @@ Each is kept under the name that the platform chose for it, whatever its manifes
 
 import asyncio
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import BaseModel, Field
 
@@ -18,14 +19,18 @@ from model_server.errors import (
 from model_server.kserve.predictor import Predictor
 from model_server.kserve.repository import Repository
 from model_server.model import directory as model_directory
+from model_server.model.manifest import Name
 from model_server.sagemaker.memory import Memory
+
+_PATH_LIMIT = 4095
+"""The longest path of Linux."""
 
 
 class Load(BaseModel):
     """What the platform asks to load: a directory, and the name that it is to have."""
 
-    model_name: str = Field(min_length=1, pattern="^[^/]+$")
-    url: str
+    model_name: Name
+    url: Annotated[str, Field(pattern=r"^[^\x00]+$", max_length=_PATH_LIMIT)]
 
 
 class Hosted(BaseModel):
@@ -67,20 +72,24 @@ class Hosting:
         ------
         AlreadyLoaded
         BadRequest
-            If the directory is not below the root or can't be served.
+            If the directory, or what it links to, is not below the root, or it can't be served.
         MemoryShort
         """
         async with self._loading:
             if asked.model_name in self._hosted:
                 raise AlreadyLoaded(f"model {asked.model_name!r} is loaded already")
-            directory = self._directory(asked.url)
-            self._memory.check(_size_bytes(directory))
+            try:
+                directory = self._directory(asked.url)
+                size_bytes = _size_bytes(directory)
+            except (OSError, RuntimeError) as error:  # the latter for links that go round
+                raise BadRequest(f"url {asked.url!r} can't be read ({error})") from error
+            self._memory.check(size_bytes)
             try:
                 model = await asyncio.to_thread(self._repository.read, directory, asked.model_name)
             except ModelDirectoryError as error:
+                if isinstance(error.__cause__, MemoryError):
+                    raise MemoryShort("there is no memory for the model") from error
                 raise BadRequest(str(error)) from error
-            except MemoryError:
-                raise MemoryShort("there is no memory for the model") from None
             try:
                 self._memory.check()
             except MemoryShort:
@@ -127,8 +136,8 @@ class Hosting:
 
     def _directory(self, url: str) -> Path:
         """Return the one model directory at, or just below, a place that the platform names."""
-        place = Path(url).resolve()
-        if not place.is_relative_to(self._root.resolve()):
+        place, root = Path(url).resolve(), self._root.resolve()
+        if not place.is_relative_to(root):
             raise BadRequest(f"url {url!r} is not below {self._root}, where models are mounted")
         try:
             found = model_directory.find(place)
@@ -136,7 +145,11 @@ class Hosting:
             raise BadRequest(str(error)) from error
         if len(found) > 1:
             raise BadRequest(f"{place}: holds {len(found)} models; one is loaded at a time")
-        return found[0]
+        [directory] = found
+        for path in (directory, *directory.iterdir()):
+            if not path.resolve().is_relative_to(root):
+                raise BadRequest(f"{str(path)!r} is a link out of {self._root}")
+        return directory
 
 
 def _size_bytes(directory: Path) -> int:

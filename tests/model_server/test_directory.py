@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -16,10 +17,16 @@ import pytest
 
 from model_server.errors import ModelDirectoryError
 from model_server.model import directory as model_directory
-from model_server.model import runtime
-from model_server.model.manifest import Manifest
+from model_server.model import runtime, without_manifest
+from model_server.model.manifest import Feature, Golden, Manifest, Tolerance
 
+NOBODY = 65534
 FILES = ["manifest.json", "manifest.sha256", "model.joblib", "model.onnx", "report.html"]
+
+
+def golden(instances: tuple[Any, ...], predictions: tuple[Any, ...]) -> Golden:
+    """Return what no manifest may hold."""
+    return Golden.model_construct(instances=instances, predictions=predictions)
 
 
 def change(directory: Path, changes: dict[str, Any], *, drop: str | None = None) -> None:
@@ -98,6 +105,29 @@ def test_a_golden_row_that_comes_out_differently(rooms: Path, drop: str | None) 
     wrong = golden.model_copy(update={"predictions": (first, second + 1.0, *rest)})
     change(rooms, {"golden": wrong}, drop=drop)
     with pytest.raises(ModelDirectoryError, match="golden row 2 comes out as"):
+        runtime.load(model_directory.read(rooms))
+
+
+LOOSE = Tolerance.model_construct(absolute=1e308, relative=0.0)
+ABOVE_ALL = Tolerance.model_construct(absolute=0.0, relative=1e308)
+BROKEN: dict[str, tuple[dict[str, Any], str]] = {
+    "no-rows": ({"golden": golden((), ())}, "golden.instances: .* at least 1 item"),
+    "no-answers": ({"golden": golden(((6.5,),), ())}, "golden: 1 instances have 0 predictions"),
+    "no-number": ({"golden": golden((("six",),), (2e4,))}, "golden rows are none of the model's"),
+    "too-long": ({"golden": golden(((6.5, 1.0),), (2e4,))}, "golden rows are none of the model's"),
+    "loose": ({"tolerance": LOOSE}, "golden: with a tolerance of 1e[+]308 they check nothing"),
+    "above-all": ({"tolerance": ABOVE_ALL}, "tolerance.relative: .* less than or equal to 0.01"),
+    "twice": ({"features": (Feature(name="RM"),) * 2}, "features: 'RM' is listed twice"),
+    "labels": ({"task": "classification"}, "golden: with a tolerance of .* 0 is the most"),
+}
+"""Changes of the manifest of rooms, and what is said of each."""
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_a_manifest_that_checks_nothing_or_contradicts_itself(rooms: Path, case: str) -> None:
+    changes, words = BROKEN[case]
+    change(rooms, changes)
+    with pytest.raises(ModelDirectoryError, match=rf"manifest\.json: .*{words}"):
         runtime.load(model_directory.read(rooms))
 
 
@@ -198,3 +228,54 @@ def test_a_directory_that_is_replaced_meanwhile_is_read_again(rooms: Path) -> No
 def test_folders_with_a_dot_are_not_models(own_models: Path) -> None:
     (own_models / ".rooms-halfway").mkdir()
     assert [path.name for path in model_directory.find(own_models)] == ["boston", "rooms"]
+
+
+def test_folders_that_hold_no_model_are_told_and_passed_by(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for file in ("rooms/manifest.json", "bare/model.joblib", "notes/README.md"):
+        (tmp_path / file).parent.mkdir()
+        (tmp_path / file).touch()
+    (tmp_path / "lost+found").mkdir()
+    (tmp_path / "file").touch()
+    assert [path.name for path in model_directory.find(tmp_path)] == ["bare", "rooms"]
+    [told] = caplog.messages
+    assert told.startswith(f"{tmp_path / 'notes'}: passed by; it holds none of manifest.json, ")
+    shutil.rmtree(tmp_path / "rooms")
+    shutil.rmtree(tmp_path / "bare")
+    with pytest.raises(ModelDirectoryError, match="holds no model directory"):
+        model_directory.find(tmp_path)
+
+
+def test_what_nobody_may_look_into(unprivileged: Path) -> None:
+    """The system's own folder is passed by; another may be a model, and is broken."""
+    for name in ("lost+found", "rooms"):
+        (unprivileged / name).mkdir(mode=0)
+    [found] = model_directory.find(unprivileged)
+    for read in (model_directory.read, without_manifest.is_one):
+        with pytest.raises(
+            ModelDirectoryError,
+            match=r"rooms.*can't be read \(Permission denied\); check its owner",
+        ):
+            read(found)
+    with pytest.raises(ModelDirectoryError, match="can't be read"):
+        model_directory.find(found / "models")
+    with pytest.raises(ModelDirectoryError, match="can't be read"):
+        model_directory.find(found)
+
+
+@pytest.fixture
+def unprivileged() -> Iterator[Path]:
+    """Make a folder for a user who may not look into everything; root becomes one."""
+    with tempfile.TemporaryDirectory() as name:
+        folder, root = Path(name), os.geteuid() == 0
+        if root:
+            shutil.chown(folder, NOBODY)
+            os.seteuid(NOBODY)
+        try:
+            yield folder
+        finally:
+            for path in folder.iterdir():
+                path.chmod(0o700)
+            if root:
+                os.seteuid(0)

@@ -1,5 +1,6 @@
 """A multi-model endpoint: models that the platform loads and unloads."""
 
+import json
 import shutil
 import tarfile
 import threading
@@ -28,7 +29,16 @@ def mounted(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copytree(models / name, root / opaque / "model")
     shutil.copytree(models / "rooms", root / "c3" / "model" / "rooms")
     bare_model.write(root / "d4" / "model", bare_model.line())
+    shutil.copytree(models, root / "two")
     (root / "link").symlink_to(models / "rooms")
+    for opaque in ("e5", "f6", "g7"):
+        (root / opaque).mkdir()
+    (root / "e5" / "model").mkdir()
+    (root / "e5" / "model" / "rooms").symlink_to(models / "rooms")
+    shutil.copytree(models / "rooms", root / "f6" / "model")
+    (root / "f6" / "model" / "model.onnx").unlink()
+    (root / "f6" / "model" / "model.onnx").symlink_to(models / "rooms" / "model.onnx")
+    (root / "g7" / "model").symlink_to(root / "g7" / "model")
     return root
 
 
@@ -105,8 +115,21 @@ def test_the_list_is_told_in_pages(hosting: ServerProcess, mounted: Path) -> Non
         ({"model_name": "x", "url": "/"}, 400, "is not below"),
         ({"model_name": "x", "url": "{root}/link"}, 400, "is not below"),
         ({"model_name": "x", "url": "{root}/none"}, 400, "is not a directory"),
-        ({"model_name": "x", "url": "{root}"}, 400, "holds 6 models"),
+        ({"model_name": "x", "url": "{root}"}, 400, "is a link out of"),
+        ({"model_name": "x", "url": "{root}/two"}, 400, "holds 2 models"),
+        ({"model_name": "x", "url": "{root}/e5/model"}, 400, "is a link out of"),
+        ({"model_name": "x", "url": "{root}/f6/model"}, 400, "model.onnx' is a link out of"),
+        ({"model_name": "x", "url": "{root}/g7/model"}, 400, "g7/model"),
+        ({"model_name": "x", "url": "{root}/" + "x" * 300}, 400, "File name too long"),
+        ({"model_name": "x", "url": "{root}/" + "x/" * 2500}, 400, "url"),
+        ({"model_name": "x", "url": "{root}\0"}, 400, "url"),
+        ({"model_name": "x", "url": "{root}/\ud800"}, 400, "url"),
+        ({"model_name": "x", "url": ""}, 400, "url"),
         ({"model_name": "x/y", "url": "{root}/a1/model"}, 400, "model_name"),
+        ({"model_name": "x y", "url": "{root}/a1/model"}, 400, "model_name"),
+        ({"model_name": "..", "url": "{root}/a1/model"}, 400, "model_name"),
+        ({"model_name": "x" * 64, "url": "{root}/a1/model"}, 400, "model_name"),
+        ({"model_name": "\udce9", "url": "{root}/a1/model"}, 400, "model_name"),
         ({"model_name": "x"}, 400, "url"),
     ],
 )
@@ -115,7 +138,9 @@ def test_what_is_not_loaded(
 ) -> None:
     load(hosting, mounted, "a1")
     body = {key: value.format(root=mounted) for key, value in asked.items()}
-    answer = hosting.client.post("/models", json=body)
+    answer = hosting.client.post(
+        "/models", content=json.dumps(body), headers={"content-type": "application/json"}
+    )
     assert (answer.status_code, words in answer.json()["error"]) == (status, True)
     assert len(hosting.client.get("/models").json()["models"]) == 1
 

@@ -1,7 +1,9 @@
 """Starting, describing, logging and stopping, on real processes."""
 
 import json
+import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +15,7 @@ import pytest
 
 from harness.processes import ROOT, ServerProcess, refuse
 from model_server.model import directory as model_directory
+from tests.model_server.test_directory import BROKEN, change
 
 
 def test_models_and_their_readiness(server: ServerProcess) -> None:
@@ -111,6 +114,42 @@ def test_a_flipped_byte_refuses_to_start(own_models: Path, name: str, file: str)
     at_fault = "manifest.json" if file == "manifest.sha256" else file
     assert line.startswith(f"{own_models / name}: {at_fault}: ")
     assert line.endswith("; train the model again or restore the directory from its source")
+
+
+def test_whatever_is_wrong_with_a_model_it_can_be_skipped(own_models: Path, tmp_path: Path) -> None:
+    for name, (changes, _) in BROKEN.items():
+        shutil.copytree(own_models / "rooms", own_models / name)
+        change(own_models / name, {"name": name, **changes})
+    shutil.copytree(own_models / "rooms", own_models / "second-rooms")
+    shutil.copytree(own_models / "boston", own_models / "a")
+    shutil.rmtree(own_models / "boston")
+    (own_models / "boston").mkdir()
+    (own_models / "boston" / "manifest.json").write_text("[" * 100_000)
+    odd = own_models / os.fsdecode(b"caf\xe9")
+    shutil.copytree(own_models / "boston", odd)
+    (own_models / "notes").mkdir()
+    with ServerProcess(own_models, "--skip-broken", log=tmp_path / "log") as server:
+        ready = {
+            name: server.client.get(f"/v1/models/{name}").status_code == 200
+            for name in server.client.get("/v1/models").json()["models"]
+        }
+        assert server.predict("rooms", '{"instances": [[6.5]]}', "application/json").is_success
+    sound = {"boston", "rooms"}
+    assert ready == {name: name in sound for name in (*sound, *BROKEN, "second-rooms")}
+    told = [one["message"] for one in server.records() if one["level"] == "ERROR"]
+    assert len(told) == len(BROKEN) + 3, "the second rooms, and the two whose names are not listed"
+
+
+def test_a_pinned_model_that_is_broken_can_be_skipped(own_models: Path, tmp_path: Path) -> None:
+    digest = model_directory.read(own_models / "rooms").digest
+    pins = [
+        f"--expect-digest={pin}" for pin in (f"rooms=sha256:{digest}", f"other=sha256:{'0' * 64}")
+    ]
+    with ServerProcess(own_models, "--skip-broken", *pins, log=tmp_path / "log") as server:
+        assert server.client.get("/v1/models/rooms").status_code == 200
+        assert server.client.get("/v1/models/boston").status_code == 503
+    told = [one["message"] for one in server.records() if one["level"] == "ERROR"]
+    assert ["which is not pinned" in told[0], "holds no model 'other'" in told[1]] == [True, True]
 
 
 def test_a_broken_model_can_be_skipped(own_models: Path, tmp_path: Path) -> None:

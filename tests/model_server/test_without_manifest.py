@@ -1,6 +1,8 @@
 """A bare estimator with the names of its features is served, as far as it can be checked."""
 
+import subprocess
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from harness.processes import ServerProcess, refuse
 from model_server.errors import ModelDirectoryError
 from model_server.model import runtime, without_manifest
 from model_server.model.directory import ModelDirectory
+from model_server.model.load_policy import LoadPolicy
 from tests.model_server import bare_model
 from tests.model_server.test_sagemaker import CSV, JSON, invoke
 
@@ -47,12 +50,27 @@ def test_a_bare_classifier_answers_its_labels(tmp_path: Path) -> None:
         ("RM", "features.json: is not JSON"),
         ("[]", "features.json: is no list of different names"),
         ('["RM", "RM"]', "features.json: is no list of different names"),
+        ('["RM", 2]', "features.json: is no list of different names"),
         ('["RM", "AGE"]', "model.joblib: can't predict a row of 2 zeros"),
     ],
 )
 def test_what_is_wrong_with_a_bare_model_is_told(tmp_path: Path, features: str, words: str) -> None:
     given = bare_model.write(tmp_path / "model", bare_model.line(), features)
     with pytest.raises(ModelDirectoryError, match=words):
+        load(given)
+
+
+@pytest.mark.parametrize(
+    ("intercept", "words"), [(np.nan, "is not finite"), (np.array([1.0, 2.0]), "cannot reshape")]
+)
+def test_an_answer_that_is_no_number_is_told(tmp_path: Path, intercept: Any, words: str) -> None:
+    estimator = bare_model.line()
+    estimator.intercept_ = intercept
+    estimator.coef_ = (
+        np.ones((np.size(intercept), 1)) if np.size(intercept) > 1 else estimator.coef_
+    )
+    given = bare_model.write(tmp_path / "model", estimator)
+    with pytest.raises(ModelDirectoryError, match=f"can't predict a row of 1 zeros .*{words}"):
         load(given)
 
 
@@ -75,6 +93,24 @@ def test_an_estimator_of_another_version_is_refused(
         ModelDirectoryError, match="Trying to unpickle estimator LinearRegression from"
     ):
         load(given)
+
+
+@pytest.mark.slow
+def test_a_digest_covers_the_features_as_well(tmp_path: Path) -> None:
+    given = bare_model.write(tmp_path / "model", bare_model.line())
+    digest = subprocess.run(
+        "sha256sum features.json model.joblib | sha256sum",
+        shell=True,
+        cwd=given,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    ).stdout.split()[0]
+    policy = LoadPolicy({"model": digest}, pickle=True)
+    policy.check(without_manifest.read(given))
+    (given / "features.json").write_text('["AGE"]')
+    with pytest.raises(ModelDirectoryError, match=f"where --expect-digest says {digest}"):
+        policy.check(without_manifest.read(given))
 
 
 def load(directory: Path) -> ModelDirectory:
