@@ -100,8 +100,13 @@ def find(models: Path) -> list[Path]:
     return found
 
 
+def is_hidden(path: Path) -> bool:
+    """Tell whether an entry of a folder of models is somebody else's, by its name."""
+    return path.name.startswith(".") or path.name == _LOST
+
+
 def _is_ours(path: Path) -> bool:
-    if path.name.startswith(".") or path.name == _LOST:
+    if is_hidden(path):
         return False
     try:
         ours = holds(path, *_FILES)

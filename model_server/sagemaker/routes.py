@@ -15,6 +15,7 @@ from model_server.formats import negotiation
 from model_server.http.allowed_routes import Route
 from model_server.inference.health import Health
 from model_server.kserve.repository import Repository
+from model_server.model import directory as model_directory
 from model_server.sagemaker.hosting import Hosted, Hosting, Load, Page
 from model_server.sagemaker.memory import Memory
 from model_server.settings import Settings
@@ -134,7 +135,8 @@ class Platform:
 def folder(settings: Settings) -> Path:
     """Return the folder whose models are served: the platform's, where it has put something."""
     given = settings.sagemaker_models
-    if settings.sagemaker and given.is_dir() and any(given.iterdir()):
+    put = settings.sagemaker and given.is_dir()
+    if put and not all(map(model_directory.is_hidden, given.iterdir())):
         return given
     return settings.models
 

@@ -13,6 +13,7 @@ from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
 from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import GRPCInferenceServiceStub
 
 from harness.processes import DEADLINE_S, ServerProcess, refuse, until
+from model_server.http.file_watch import FileWatch
 from tests.model_server.certificates import Authority
 
 GOOD = '{"instances": [[6.5]]}'
@@ -261,6 +262,20 @@ class TestTokens:
         assert "can't be read (No such file or directory)" in refuse(
             models, "--token-file", missing
         )
+
+
+def test_a_file_that_can_be_read_at_last_has_changed(tmp_path: Path) -> None:
+    path = tmp_path / "tokens"
+    path.touch(mode=0o000)
+    watch = FileWatch(path)
+    assert not watch.changed()
+
+    def mended() -> bool:
+        path.chmod(0o600)  # clocks of file systems have ticks
+        return watch.changed()
+
+    until("the mode counts", mended)
+    assert not watch.changed()
 
 
 class TestRepositoryRoutes:

@@ -30,7 +30,7 @@ def invoke(
 def rooms(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """The model in the image, as the platform's folder is empty."""
     folder = tmp_path_factory.mktemp("sagemaker")
-    (folder / "model").mkdir()
+    (folder / "model" / "lost+found").mkdir(parents=True)
     flags = ("--invocations=rooms", f"--sagemaker-models={folder / 'model'}")
     with ServerProcess(models, *flags, word="serve", log=folder / "log") as server:
         yield server
