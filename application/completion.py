@@ -3,6 +3,7 @@
 A row that can't be used keeps its place and gets the problem instead of a prediction.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
@@ -32,7 +33,7 @@ async def complete(table: Table, endpoint: Endpoint) -> AsyncIterator[str]:
     head = table.write([[*table.header, f"{table.model.target.name} predicted", "problem"]])
     lost: EndpointError | None = None
     try:
-        for batch in table.batches():
+        async for batch in _batches(table):
             if lost is None:
                 try:
                     outcomes = await _outcomes(table, endpoint, batch)
@@ -51,6 +52,14 @@ async def complete(table: Table, endpoint: Endpoint) -> AsyncIterator[str]:
     else:
         if head:
             raise BadTable("The file has no rows below the first.")
+
+
+async def _batches(table: Table) -> AsyncIterator[Rows]:
+    """Yield the batches that have rows, and let others go on after each, be nobody waited for."""
+    for batch in table.batches():
+        await asyncio.sleep(0)
+        if batch:
+            yield batch
 
 
 def _written(table: Table, batch: Rows, outcomes: dict[int, Outcome]) -> str:

@@ -9,12 +9,15 @@ from babel.numbers import parse_pattern
 from application import number
 
 CURRENCIES = ("USD", "EUR", "GBP", "JPY", "CHF")
-_THOUSANDS = (
+THOUSANDS = (
     " \N{NO-BREAK SPACE}\N{THIN SPACE}\N{FIGURE SPACE}\N{NARROW NO-BREAK SPACE}"
     "'\N{RIGHT SINGLE QUOTATION MARK}"
 )
 """What stands between thousands beside comma and point."""
 _PLAIN = parse_pattern("#,##0.######")
+_SCIENTIFIC = parse_pattern("0.######E0")
+_LONGEST = 1e15
+"""From here on the digits of a number are not written out."""
 
 
 class Language:
@@ -29,7 +32,7 @@ class Language:
         self._locale = locale
         self.decimal_mark: str = locale.number_symbols["latn"]["decimal"]
         comma = "" if self.decimal_mark == "," else ","
-        self._thousands = re.compile(f"[{_THOUSANDS}{comma}]")
+        self._thousands = re.compile(f"[{THOUSANDS}{comma}]")
         self._written = _pattern(self._thousands.pattern, f"[.{self.decimal_mark}]")
         self._money = parse_pattern(locale.currency_formats["standard"].pattern)
         self._money.frac_prec = (0, 0)
@@ -38,10 +41,13 @@ class Language:
 
     def number(self, value: float, digits: int = 4) -> str:
         """Write a number with so many significant digits."""
-        return str(_PLAIN.apply(_rounded(value, digits), self._locale))
+        pattern = _PLAIN if abs(value) < _LONGEST else _SCIENTIFIC
+        return str(pattern.apply(_rounded(value, digits), self._locale))
 
     def amount(self, value: float, unit: str, digits: int = 4) -> str:
         """Write a number with its unit; whole currencies."""
+        if abs(value) >= _LONGEST:
+            return f"{self.number(value, digits)} {unit}".rstrip()
         if unit in CURRENCIES:
             return str(
                 self._money.apply(
@@ -73,7 +79,6 @@ class Language:
         return self._thousands.sub("", text).replace(self.decimal_mark, ".")
 
 
-@functools.lru_cache(maxsize=256)
 def negotiate(accept_language: str) -> Language:
     """Return the language that an ``Accept-Language`` header likes best; English where it can't.
 
@@ -81,7 +86,12 @@ def negotiate(accept_language: str) -> Language:
     ----------
     accept_language : str
     """
-    for tag in sorted(accept_language[:200].split(","), key=_quality, reverse=True):
+    return _liked(accept_language[:200])
+
+
+@functools.lru_cache(maxsize=256)
+def _liked(accept_language: str) -> Language:
+    for tag in sorted(accept_language.split(","), key=_quality, reverse=True):
         try:
             return Language(Locale.parse(tag.partition(";")[0].strip(), sep="-"))
         except (UnknownLocaleError, ValueError, TypeError):

@@ -8,15 +8,19 @@ import io
 import itertools
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Self, TypeVar
+from typing import Self, TextIO, TypeVar
 
 from application import number
+from application.cell import inert
 from application.errors import BadTable
 from application.form import ReadNumber, Value, read_value
 from application.language import negotiate
 from application.model import Model
 
 BATCH_ROWS = 1000
+BATCH_LENGTH = 256 * 1024
+ROW_LENGTH_LIMIT = csv.field_size_limit()
+"""In characters, which may be quoted line ends as well."""
 
 _COMMA = negotiate("de")
 
@@ -32,7 +36,7 @@ class Table:
 
     Parameters
     ----------
-    lines : iterable of str
+    text : text stream
         The file, read as the batches are asked for.
     model : Model
     first : int
@@ -44,35 +48,43 @@ class Table:
         If the header does not name every feature.
     """
 
-    def __init__(self, lines: Iterable[str], model: Model, first: int = 2) -> None:
+    def __init__(self, text: TextIO, model: Model, first: int = 2) -> None:
         self.model = model
         self._row = first
-        source = iter(lines)
-        head = _read(source) or ""
+        self._lines = _Lines(text)
+        head = _read(self._lines) or ""
         self._delimiter = max(",;\t", key=re.sub('"[^"]*"', "", head).count)
         self._number: ReadNumber = _COMMA.read if self._delimiter == ";" else number.read
         self._reader = csv.reader(
-            itertools.chain([head], source), delimiter=self._delimiter, strict=True
+            itertools.chain([head], self._lines), delimiter=self._delimiter, strict=True
         )
         self.header = _read(self._reader) or []
-        names = [name.strip() for name in self.header]
-        missing = [name for name in model.features if name not in names]
+        names = [inert(name.strip()) for name in self.header]
+        missing = [name for name in model.features if inert(name.strip()) not in names]
         if missing:
             raise BadTable(
                 "The first row of the file must name the columns. "
                 f"Missing there: {', '.join(missing)}."
             )
-        self._places = [names.index(name) for name in model.features]
+        self._places = [names.index(inert(name.strip())) for name in model.features]
+        self._choices = [
+            {inert(choice): choice for choice in feature.choices}
+            | {choice: choice for choice in feature.choices}
+            for feature in model.features.values()
+        ]
 
     @classmethod
     def of(cls, model: Model) -> Self:
         """Return a table of a model's features alone, without rows."""
-        head = io.StringIO()
+        head = io.StringIO(newline="")
         csv.writer(head).writerow(model.features)
-        return cls([head.getvalue()], model)
+        head.seek(0)
+        return cls(head, model)
 
     def batches(self) -> Iterator[Rows]:
         """Yield the rows by their number, some at a time, without those that are blank.
+
+        A batch of blank rows has none: what is done with a batch takes a bounded time.
 
         Raises
         ------
@@ -80,15 +92,22 @@ class Table:
             If the rest of the file can't be read.
         """
         batch: Rows = {}
-        while (cells := _read(self._reader)) is not None:
+        n_rows = length = 0
+        while (cells := self._next()) is not None:
             if cells:
                 batch[self._row] = cells
             self._row += 1
-            if len(batch) == BATCH_ROWS:
+            n_rows += 1
+            length += self._lines.length
+            if n_rows == BATCH_ROWS or length >= BATCH_LENGTH:
                 yield batch
-                batch = {}
+                batch, n_rows, length = {}, 0, 0
         if batch:
             yield batch
+
+    def _next(self) -> list[str] | None:
+        self._lines.length = 0
+        return _read(self._reader)
 
     def values(self, cells: Sequence[str]) -> list[Value]:
         """Read what the model needs of a row, in the order of its features.
@@ -102,9 +121,11 @@ class Table:
             raise ValueError(f"{len(cells)} cells, where the first row has {len(self.header)}")
         values: list[Value] = []
         problems = []
-        for (name, feature), place in zip(self.model.features.items(), self._places, strict=True):
+        columns = zip(self.model.features.items(), self._places, self._choices, strict=True)
+        for (name, feature), place, choices in columns:
+            text = choices.get(cells[place], cells[place])
             try:
-                values.append(read_value(feature, cells[place], self._number))
+                values.append(read_value(feature, text, self._number))
             except ValueError as error:
                 problems.append(f"{name}: {error}")
         if problems:
@@ -112,10 +133,38 @@ class Table:
         return values
 
     def write(self, rows: Iterable[Sequence[object]]) -> str:
-        """Write rows as the file's own are written."""
+        """Write rows as the file's own are written; a spreadsheet runs nothing of them."""
         text = io.StringIO()
-        csv.writer(text, delimiter=self._delimiter, lineterminator="\r\n").writerows(rows)
+        csv.writer(text, delimiter=self._delimiter, lineterminator="\r\n").writerows(
+            [inert(cell) if isinstance(cell, str) else cell for cell in row] for row in rows
+        )
         return text.getvalue()
+
+
+class _Lines:
+    """The lines of a file; those of one row are so long at most.
+
+    Attributes
+    ----------
+    length : int
+        What was read since the reader of the rows put it to 0.
+    """
+
+    def __init__(self, text: TextIO) -> None:
+        self._text = text
+        self.length = 0
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = self._text.readline(ROW_LENGTH_LIMIT + 1 - self.length)
+        self.length += len(line)
+        if self.length > ROW_LENGTH_LIMIT:
+            raise BadTable(f"A row of the file is longer than {ROW_LENGTH_LIMIT:,} characters.")
+        if not line:
+            raise StopIteration
+        return line
 
 
 def _read(source: Iterator[_Read]) -> _Read | None:

@@ -7,7 +7,7 @@ const PROBLEMS_SHOWN = 100;
 
 const form = document.querySelector("form.upload");
 const part = (id) => document.getElementById(id);
-const columns = form.dataset.columns.split("\n");
+const columns = JSON.parse(form.dataset.columns);
 let job = null;
 
 /** One file on its way; keeps what is done, so that it can go on after a failure. */
@@ -52,10 +52,11 @@ class Job {
   }
 
   async take(text) {
-    const end = text.indexOf("\r\n") + 2;
-    this.parts.push(this.parts.length ? text.slice(end) : text);
+    const rows = rowsOf(new Blob([text]));
+    const { value: header } = await rows.next();
+    this.parts.push(this.parts.length ? text.slice(header.length) : text);
     const delimiter = delimiterOf(this.header);
-    for await (const row of rowsOf(new Blob([text.slice(end)]))) {
+    for await (const row of rows) {
       const problem = cellsOf(row, delimiter).at(-1);
       if (problem) this.problem(problem);
     }
@@ -93,10 +94,17 @@ async function preview(file) {
   }
   const delimiter = delimiterOf(rows[0] ?? "");
   const [names = [], ...first] = rows.map((row) => cellsOf(row, delimiter));
-  const missing = columns.filter((column) => !names.map((name) => name.trim()).includes(column));
+  const named = new Set(names.map(columnOf));
+  const missing = columns.filter((column) => !named.has(column));
   part("preview").replaceChildren(table(names, first));
   part("preview").hidden = false;
   if (missing.length) complain(`The first row does not name ${missing.join(", ")}.`);
+}
+
+/** Return a column's name without the apostrophe that files of ours have before "=" and the like. */
+function columnOf(name) {
+  const bare = name.trim();
+  return columns.includes(bare) ? bare : bare.replace(/^'/, "");
 }
 
 function table(names, rows) {
@@ -107,7 +115,7 @@ function table(names, rows) {
     const cell = document.createElement("th");
     cell.scope = "col";
     cell.textContent = name;
-    cell.classList.toggle("read", columns.includes(name.trim()));
+    cell.classList.toggle("read", columns.includes(columnOf(name)));
     head.append(cell);
   }
   const body = made.createTBody();

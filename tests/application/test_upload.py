@@ -159,6 +159,23 @@ def test_names_with_marks_of_every_kind(browser: Browser, tmp_path: Path) -> Non
         )
 
 
+@pytest.mark.parametrize("script", [True, False])
+def test_a_spreadsheet_runs_nothing_of_the_download(
+    browser: Browser, application: ApplicationProcess, tmp_path: Path, *, script: bool
+) -> None:
+    path = tmp_path / "formula.csv"
+    path.write_text('=note,RM\n=1+1,6\n"a;\r\n@x",7\n-1.5,8\n')
+    with opened(browser, java_script_enabled=script) as page:
+        choose(page, f"{application.url}/models/rooms/file", path)
+        button = page.get_by_role("button", name="Predict")
+        if script:
+            button.click()
+            button = page.get_by_role("link", name="Download")
+        rows = downloaded(page, button, tmp_path / "predicted.csv")
+    assert rows[0] == ["'=note", "RM", "MEDV predicted", "problem"]
+    assert [row[:2] for row in rows[1:]] == [["'=1+1", "6"], ["a;\r\n'@x", "7"], ["-1.5", "8"]]
+
+
 def test_it_can_be_stopped(browser: Browser, tmp_path: Path) -> None:
     endpoint = StandIn()
     (tmp_path / "rooms.csv").write_text("RM\n" + "6.5\n" * 10)
