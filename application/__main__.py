@@ -22,8 +22,7 @@ def main() -> int:
         access_log=False,
         ws="none",
         server_header=False,
-        proxy_headers=True,
-        forwarded_allow_ips=chosen.trusted_proxies,
+        proxy_headers=False,
         timeout_graceful_shutdown=chosen.drain_timeout_s,
     )
     with config.bind_socket() as listener:

@@ -5,8 +5,10 @@
     ApplicationError
     ├── BadTable               400  a CSV file that can't be read
     ├── ForeignOrigin          403  a form that another site sent
+    ├── TooSlow                408  a file that takes longer to come in than the limit
     ├── TooLong                413  a file that is longer than the limit
     ├── TooOften               429  more requests than a client may send
+    ├── Crowded                503  more files at a time than there is room for
     └── EndpointError               no prediction can be had from the model server
         ├── Refused            400  the rows do not fit; names the row and the feature
         ├── UnknownModel       404
@@ -24,6 +26,10 @@ class ApplicationError(Exception):
     status = 500
     retry_after_s: int | None = None
 
+    def headers(self) -> dict[str, str]:
+        """Return what an answer with this error says in its head."""
+        return {} if self.retry_after_s is None else {"retry-after": str(self.retry_after_s)}
+
 
 class BadTable(ApplicationError):
     """A CSV file that can't be read."""
@@ -35,6 +41,19 @@ class ForeignOrigin(ApplicationError):
     """A form that another site sent."""
 
     status = 403
+
+
+class TooSlow(ApplicationError):
+    """A file that takes longer to come in than the limit."""
+
+    status = 408
+
+    def __init__(self, timeout_s: float) -> None:
+        super().__init__(f"The file took longer than {timeout_s:g} seconds to arrive.")
+
+    def headers(self) -> dict[str, str]:
+        """Return that the connection is closed, as the rest of the file is still to come."""
+        return {"connection": "close"}
 
 
 class TooLong(ApplicationError):
@@ -54,6 +73,16 @@ class TooOften(ApplicationError):
     def __init__(self, retry_after_s: int) -> None:
         super().__init__("You asked more often than this server allows.")
         self.retry_after_s = retry_after_s
+
+
+class Crowded(ApplicationError):
+    """More files at a time than there is room for."""
+
+    status = 503
+    retry_after_s = 5
+
+    def __init__(self) -> None:
+        super().__init__("This server reads as many files as it can just now.")
 
 
 class EndpointError(ApplicationError):
@@ -89,7 +118,8 @@ class UnknownModel(EndpointError):
     status = 404
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"There is no model named {name!r} here.")
+        short = name if len(name) <= 80 else f"{name[:77]}..."
+        super().__init__(f"There is no model named {short!r} here.")
 
 
 class TooManyRows(EndpointError):

@@ -6,12 +6,12 @@ A guard raises an `ApplicationError`, which is answered like any other.
 import math
 import time
 from collections import OrderedDict
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from application.errors import ForeignOrigin, TooLong, TooOften
+from application.client import payer
+from application.errors import ForeignOrigin, TooOften
 
 _POLICY = "; ".join(
     (
@@ -37,8 +37,6 @@ _HEADERS = {
 }
 _READS = ("GET", "HEAD")
 _CLIENTS = 10_000
-_DISCARDED = 4
-"""So many times the limit is read and thrown away, as browsers send all before they listen."""
 
 
 class SecurityHeaders:
@@ -79,38 +77,7 @@ def _is_foreign(headers: Headers) -> bool:
     if site is not None:
         return site not in {"same-origin", "none"}
     origin = headers.get("origin")
-    return origin is not None and urlsplit(origin).netloc != headers.get("host")
-
-
-class BodyLimit:
-    """Turn away a body that is longer than a limit.
-
-    Parameters
-    ----------
-    app : ASGIApp
-    limit_bytes : int
-    """
-
-    def __init__(self, app: ASGIApp, limit_bytes: int) -> None:
-        self._app = app
-        self._limit_bytes = limit_bytes
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or turn it away."""
-        read_bytes = 0
-
-        async def receive_limited() -> Message:
-            nonlocal read_bytes
-            message = await receive()
-            read_bytes += len(message.get("body", b""))
-            if read_bytes <= self._limit_bytes:
-                return message
-            while message.get("more_body") and read_bytes < _DISCARDED * self._limit_bytes:
-                message = await receive()
-                read_bytes += len(message.get("body", b""))
-            raise TooLong(self._limit_bytes)
-
-        await self._app(scope, receive_limited, send)
+    return origin is not None and origin.partition("://")[2] != headers.get("host")
 
 
 class RateLimit:
@@ -134,7 +101,7 @@ class RateLimit:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or turn it away."""
         if self._limit:
-            self._take(scope["client"][0] if scope.get("client") else "")
+            self._take(payer(scope))
         await self._app(scope, receive, send)
 
     def _take(self, client: str) -> None:

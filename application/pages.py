@@ -1,14 +1,16 @@
 """The pages of the models: a form with its answer, and the upload of a CSV file."""
 
+import asyncio
 import io
+import re
 from collections.abc import AsyncIterator
 from http import HTTPStatus
+from urllib.parse import quote
 
-from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from application import answer, boston, form, picture
+from application import answer, boston, form, picture, upload
 from application.catalogue import Catalogue
 from application.completion import complete
 from application.endpoint import Endpoint
@@ -20,6 +22,10 @@ from application.table import BATCH_ROWS, Table
 from application.views import Views
 
 CSV = "text/csv; charset=utf-8"
+_TURNS = 8
+"""So many files are at their next rows at the same time; the others wait for their turn."""
+_PIECE_LENGTH = 64 * 1024
+"""Of an answer that is sent, so that one who does not take it makes nothing long wait in memory."""
 
 
 class Pages:
@@ -48,6 +54,7 @@ class Pages:
         self._views = views
         self._front = front
         self._upload_limit_bytes = upload_limit_bytes
+        self._turns = asyncio.Semaphore(_TURNS)
 
     async def model(self, request: Request) -> Response:
         """Show the form with what was typed or the medians, and the prediction for it."""
@@ -74,23 +81,14 @@ class Pages:
         the file as ``text/csv``, and the row that the part begins with as ``?first=``.
         """
         model = await self._model(request)
-        if request.headers.get("content-type", "").startswith("multipart/form-data"):
-            fields = await request.form(max_files=1, max_fields=1)
-            sent = fields.get("file")
-            if not isinstance(sent, UploadFile) or not sent.filename:
-                raise BadTable("No file was chosen.")
-            lines = io.TextIOWrapper(sent.file, encoding="utf-8-sig", newline="")
-            table = Table(lines, model)
-        else:
-            body = io.BytesIO(await request.body())
-            lines = io.TextIOWrapper(body, encoding="utf-8-sig", newline="")
-            table = Table(lines, model, _first(request))
-        parts = complete(table, self._endpoint)
-        begun = await anext(parts)
+        first = _first(request)
+        text = io.TextIOWrapper(await upload.receive(request), encoding="utf-8-sig", newline="")
+        parts = complete(Table(text, model, first), self._endpoint)
+        begun = await self._next(parts)
         return StreamingResponse(
-            _chained(begun, parts),
+            self._written(begun, parts),
             media_type=CSV,
-            headers={"content-disposition": f'attachment; filename="{model.name}-predicted.csv"'},
+            headers=_attachment(f"{model.name}-predicted.csv"),
         )
 
     async def example(self, request: Request) -> Response:
@@ -101,8 +99,18 @@ class Pages:
         return Response(
             table.write([table.header, typical.values or []]),
             media_type=CSV,
-            headers={"content-disposition": f'attachment; filename="{model.name}.csv"'},
+            headers=_attachment(f"{model.name}.csv"),
         )
+
+    async def _next(self, parts: AsyncIterator[str]) -> str | None:
+        async with self._turns:
+            return await anext(parts, None)
+
+    async def _written(self, part: str | None, others: AsyncIterator[str]) -> AsyncIterator[str]:
+        while part is not None:
+            for at in range(0, len(part), _PIECE_LENGTH):
+                yield part[at : at + _PIECE_LENGTH]
+            part = await self._next(others)
 
     async def _model(self, request: Request) -> Model:
         return await self._catalogue.model(request.path_params.get("name", self._front))
@@ -144,12 +152,13 @@ class Pages:
 
 def _first(request: Request) -> int:
     text = request.query_params.get("first", "2")
-    if not text.isascii() or not text.isdigit():
+    if not re.fullmatch("[0-9]{1,12}", text):
         raise BadTable("The row that this part of the file begins with is not a number.")
     return int(text)
 
 
-async def _chained(begun: str, parts: AsyncIterator[str]) -> AsyncIterator[str]:
-    yield begun
-    async for part in parts:
-        yield part
+def _attachment(name: str) -> dict[str, str]:
+    """Return the header of a file to keep: RFC 6266, where its name has marks or other letters."""
+    plain = re.fullmatch(r"[\w.-]+", name, re.ASCII)
+    told = f'filename="{name}"' if plain else f"filename*=UTF-8''{quote(name, safe='')}"
+    return {"content-disposition": f"attachment; {told}"}

@@ -6,12 +6,29 @@ This is the only place that reads the environment. A flag wins over its variable
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import AnyHttpUrl, NonNegativeInt, PositiveFloat, PositiveInt, ValidationError
+from pydantic import (
+    AfterValidator,
+    AnyHttpUrl,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from application.client import networks
+
 PREFIX = "APPLICATION_"
+
+
+def _sound_networks(text: str) -> str:
+    networks(text)
+    return text
+
+
+Proxies = Annotated[str, AfterValidator(_sound_networks)]
 
 
 class Settings(BaseSettings):
@@ -43,14 +60,16 @@ class Settings(BaseSettings):
     """address to listen on"""
     port: NonNegativeInt = 8000
     """port to listen on; 0 takes a free one"""
-    trusted_proxies: str = "127.0.0.1"
-    """addresses or networks, by commas, whose X-Forwarded-* headers are believed; * for any"""
+    trusted_proxies: Proxies = ""
+    """addresses or networks, by commas, of proxies whose X-Forwarded-For and -Proto are believed"""
     front: str = "rooms"
     """the model of the front page"""
     report_url: AnyHttpUrl | None = None
     """where the models' reports can be read, for a link"""
     upload_limit_bytes: PositiveInt = 32 * 1024**2
-    """longest CSV file"""
+    """longest CSV file; all that are read at a time may be four times as long together"""
+    upload_timeout_s: PositiveFloat = 60
+    """how long a file may take to come in, and its answer to go"""
     rate_limit: NonNegativeInt = 600
     """requests a minute from one client; 0 for any number"""
     drain_timeout_s: PositiveInt = 20

@@ -11,14 +11,16 @@ from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Mount, Route
+from starlette.routing import Mount, Route, Router
 
 from application import assets, boston
 from application.bearer import BearerFile
+from application.bodies import Bodies
 from application.catalogue import Catalogue
+from application.client import Forwarded, networks
 from application.endpoint import Endpoint, connect
 from application.errors import ApplicationError
-from application.guards import BodyLimit, RateLimit, SameOrigin, SecurityHeaders
+from application.guards import RateLimit, SameOrigin, SecurityHeaders
 from application.pages import Pages
 from application.settings import Settings
 from application.views import Views
@@ -57,15 +59,24 @@ def create(settings: Settings, transport: httpx.AsyncBaseTransport | None = None
             *_shell(views),
             Mount(
                 "",
-                routes=_routes(pages, views, catalogue),
+                # a redirect would name the host and the scheme as the last proxy told them
+                Router(_routes(pages, views, catalogue), redirect_slashes=False),
                 middleware=[
                     Middleware(RateLimit, limit=settings.rate_limit),
                     Middleware(SameOrigin),
-                    Middleware(BodyLimit, limit_bytes=settings.upload_limit_bytes),
+                    Middleware(
+                        Bodies,
+                        limit_bytes=settings.upload_limit_bytes,
+                        timeout_s=settings.upload_timeout_s,
+                    ),
                 ],
             ),
         ],
-        middleware=[Middleware(SecurityHeaders), Middleware(GZipMiddleware, compresslevel=5)],
+        middleware=[
+            Middleware(Forwarded, proxies=networks(settings.trusted_proxies)),
+            Middleware(SecurityHeaders),
+            Middleware(GZipMiddleware, compresslevel=5),
+        ],
         exception_handlers=dict.fromkeys((ApplicationError, HTTPException, Exception), views.error),
         lifespan=lifespan,
     )

@@ -4,6 +4,7 @@ import logging
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.exceptions import HTTPException
@@ -56,15 +57,17 @@ class Views:
         """Render a page for a reader; it is not kept, as what it tells may change."""
         error: ApplicationError | None = context.get("error")
         headers = {"cache-control": "no-store", "vary": "accept-language"}
-        if error and error.retry_after_s is not None:
-            headers["retry-after"] = str(error.retry_after_s)
+        if error:
+            headers |= error.headers()
         if isinstance(error, Unexpected):
             log.error(error.detail)
         down = isinstance(error, EndpointError)
         names = self._catalogue.known_names() if down else await self._catalogue.names()
+        here = "/" + quote(request.scope["path"].lstrip("/"), errors="replace")
+        query = request.scope["query_string"].decode("latin-1")
         text = self._templates.get_template(template).render(
-            here=request.url.path,
-            again=request.url.path + (f"?{request.url.query}" if request.url.query else ""),
+            here=here,
+            again=f"{here}?{query}" if query else here,
             language=negotiate(request.headers.get("accept-language", "")),
             names=sorted(names, key=lambda name: name != self._front),
             **context,
@@ -87,8 +90,7 @@ class Views:
                 error=known,
                 title=HTTPStatus(known.status).phrase,
             )
-        headers = {} if known.retry_after_s is None else {"retry-after": str(known.retry_after_s)}
-        return JSONResponse({"error": str(known)}, known.status, headers)
+        return JSONResponse({"error": str(known)}, known.status, known.headers())
 
 
 def _known(error: Exception) -> ApplicationError:

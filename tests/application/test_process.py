@@ -1,5 +1,6 @@
 """The application as a process before a real model server."""
 
+import contextlib
 import csv
 import io
 import random
@@ -13,12 +14,18 @@ from pathlib import Path
 import pytest
 
 from harness.ports import reserve_port
-from harness.processes import DEADLINE_S, ROOT, ApplicationProcess, ServerProcess
+from harness.processes import DEADLINE_S, ROOT, ApplicationProcess, ServerProcess, until
 from tests.application.stand_in import StandIn, busy
 
 pytestmark = pytest.mark.slow
 
+FORM = b'--b\r\ncontent-disposition: form-data; name="file"; filename="a"\r\n\r\nRM\n'
 DATA = ROOT / "training" / "data" / "boston_housing.csv"
+
+
+def dial(application: ApplicationProcess) -> socket.socket:
+    port = int(application.url.rpartition(":")[2])
+    return socket.create_connection(("127.0.0.1", port), DEADLINE_S)
 
 
 def test_the_page_tells_the_number_of_the_endpoint(
@@ -107,13 +114,87 @@ def test_the_client_behind_a_proxy_is_the_one_that_is_limited(
     assert statuses == [200, 429, 200]
 
 
+def test_bodies_that_are_held_open_cost_what_is_stated(tmp_path: Path) -> None:
+    limit, n_clients = 4 * 1024**2, 48
+    flags = ("--upload-limit-bytes", str(limit), "--trusted-proxies", "127.0.0.1")
+    with (
+        StandIn().listening() as address,
+        ApplicationProcess(address, *flags, log=tmp_path / "log") as application,
+        contextlib.ExitStack() as stack,
+    ):
+        application.client.get("/")
+        before_mb = application.rss_mb
+        for client in range(n_clients):
+            kind = ("text/csv", "multipart/form-data; boundary=b")[client % 2]
+            held = stack.enter_context(dial(application))
+            held.sendall(
+                f"POST /models/rooms/file HTTP/1.1\r\nhost: x\r\ncontent-type: {kind}\r\n"
+                f"x-forwarded-for: 203.0.113.{client}\r\ncontent-length: {limit}\r\n\r\n".encode()
+            )
+            held.sendall(FORM + b"6\n" * ((limit - len(FORM)) // 2 - 1))
+        assert application.client.get("/?RM=7").status_code == 200
+        assert application.rss_mb - before_mb < 8 * limit / 1e6
+
+
+def test_what_comes_in_too_slowly_is_told_and_closed(tmp_path: Path) -> None:
+    with (
+        StandIn().listening() as address,
+        ApplicationProcess(
+            address, "--upload-timeout-s", "0.2", log=tmp_path / "log"
+        ) as application,
+        dial(application) as slow,
+    ):
+        slow.sendall(
+            b"POST /models/rooms/file HTTP/1.1\r\nhost: x\r\ncontent-length: 99\r\n\r\nRM\n"
+        )
+        answer = b"".join(iter(lambda: slow.recv(65536), b""))
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b"longer than 0.2 seconds" in answer
+
+
+def test_an_answer_that_nobody_takes_is_cut_off(tmp_path: Path) -> None:
+    body = b"note,RM\n" + (b"n" * 1000 + b",6\n") * 15_000
+    with (
+        StandIn().listening() as address,
+        ApplicationProcess(address, "--upload-timeout-s", "2", log=tmp_path / "log") as application,
+        dial(application) as silent,
+    ):
+        head = f"POST /models/rooms/file HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n\r\n"
+        silent.sendall(head.encode() + body)
+        until(
+            "the answer is given up",
+            lambda: "not taken in time" in application.log.read_text(),
+        )
+        assert application.client.get("/?RM=7").status_code == 200
+    assert "Traceback" not in application.log.read_text()
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (b"GET / HTTP/1.1\r\nhost: [\r\n", 200),
+        (b"GET /models/" + b"%E2%98%83" * 7000 + b" HTTP/1.1\r\nhost: x\r\n", 404),
+        (b"POST /models/rooms/file HTTP/1.1\r\nhost: x\r\norigin: http://[\r\n", 403),
+        (b"POST /models/rooms/file?first=" + b"9" * 5000 + b" HTTP/1.1\r\nhost: x\r\n", 400),
+    ],
+)
+def test_an_odd_request_is_no_fault(
+    application: ApplicationProcess, head: bytes, status: int
+) -> None:
+    with dial(application) as asking:
+        asking.sendall(head + b"connection: close\r\n\r\n")
+        answer = b"".join(iter(lambda: asking.recv(65536), b""))
+    assert answer.startswith(f"HTTP/1.1 {status} ".encode())
+    assert "Traceback" not in application.log.read_text()
+
+
 def test_a_signal_ends_it_after_the_request_in_flight(tmp_path: Path) -> None:
     endpoint = StandIn()
     endpoint.replies.append(busy("1"))
     with (
         endpoint.listening() as address,
         ApplicationProcess(address, log=tmp_path / "log") as application,
-        socket.create_connection(("127.0.0.1", int(application.url[-5:].strip(":")))) as asking,
+        dial(application) as asking,
     ):
         asking.sendall(b"GET /models/rooms/answer?RM=7 HTTP/1.1\r\nhost: x\r\n\r\n")
         while not endpoint.rows:

@@ -73,7 +73,7 @@ def test_it_takes_the_settings(chart: HelmChart, monkeypatch: pytest.MonkeyPatch
 
     assert (chosen.front, chosen.rate_limit, chosen.drain_timeout_s) == ("boston", 6000, 7)
     assert str(chosen.report_url) == "https://a.example.com/reports"
-    assert "10.0.0.0/8" in chosen.trusted_proxies.split(",")
+    assert chosen.trusted_proxies == ""
     assert chosen.port == 8000
 
 
@@ -115,7 +115,7 @@ def test_its_pods_need_no_account_and_write_only_to_tmp(chart: HelmChart) -> Non
     pod = chart.pod(of="application")
 
     assert "serviceAccountName" not in pod
-    assert pod["volumes"] == [{"name": "tmp", "emptyDir": {"sizeLimit": "256Mi"}}]
+    assert pod["volumes"] == [{"name": "tmp", "emptyDir": {"sizeLimit": "16Mi"}}]
     assert pod["containers"][0]["volumeMounts"] == [{"name": "tmp", "mountPath": "/tmp"}]
 
 
