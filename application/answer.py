@@ -38,9 +38,10 @@ def tell(form: Form, value: float | str, tries: int, language: Language) -> Answ
     if isinstance(value, str) or target.choices:
         return Answer(value, str(value), tries, outside)
     low, high = _ends(form.model, value)
-    step = 10.0 ** math.floor(math.log10(max(abs(value), abs(low), abs(high)) or 1) - _DIGITS + 1)
+    largest = max(abs(value), abs(low), abs(high)) or 1
+    decimals = _DIGITS - 1 - math.floor(math.log10(largest))
     amount, lowest, highest = (
-        language.amount(round(number / step) * step, target.unit, digits=12)
+        language.amount(round(float(number), decimals), target.unit, digits=12)
         for number in (value, low, high)
     )
     answer = Answer(value, amount, tries, outside, place=_place(form.model, value))

@@ -9,7 +9,9 @@ from application.errors import Unexpected
 
 
 class BearerFile(httpx.Auth):
-    """Send the token that a file holds, as Kubernetes mounts and renews a secret.
+    """Send the first token of a file, as Kubernetes mounts and renews a secret.
+
+    The file is that of the server or one like it: a token a line, and lines that begin with ``#``.
 
     Parameters
     ----------
@@ -26,9 +28,16 @@ class BearerFile(httpx.Auth):
         try:
             changed_ns = self._path.stat().st_mtime_ns
             if changed_ns != self._changed_ns:
-                self._token = self._path.read_text().strip()
+                self._token = _first(self._path.read_text(encoding="ascii"))
                 self._changed_ns = changed_ns
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raise Unexpected(f"the token can't be read: {error}") from error
         request.headers["authorization"] = f"Bearer {self._token}"
         yield request
+
+
+def _first(text: str) -> str:
+    for line in map(str.strip, text.splitlines()):
+        if line and not line.startswith("#"):
+            return line
+    raise ValueError("its file holds none")

@@ -3,13 +3,13 @@
 import asyncio
 import csv
 import io
-import json
 import logging
 import random
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -25,8 +25,10 @@ from application.errors import (
     UnknownModel,
     Unreachable,
 )
-from application.model import Model
+from application.model import Model, Number, Whole
 
+ANSWER_LIMIT_BYTES = 4 * 1024**2
+NAME_LENGTH_LIMIT = 200
 TRIES = 4
 CONNECT_TIMEOUT_S = 2.0
 FIRST_PAUSE_S = 0.1
@@ -36,12 +38,48 @@ Row = Sequence[float | str]
 log = logging.getLogger("application")
 
 
+Told = TypeVar("Told", bound=BaseModel)
+
+
 @dataclass(frozen=True)
 class Predictions:
     """The predictions of some rows, and how often they had to be asked for."""
 
     values: list[float | str]
     tries: int = 1
+
+
+@dataclass(frozen=True)
+class _Answer:
+    status: int
+    retry_after: str
+    content: bytes
+
+    def read(self, kind: type[Told], status: int = HTTPStatus.OK) -> Told:
+        """Read what is told where the status is as it should be.
+
+        Raises
+        ------
+        Unexpected
+        """
+        if self.status != status:
+            raise self.unexpected(f"status {self.status}")
+        try:
+            return kind.model_validate_json(self.content)
+        except ValidationError as error:
+            raise self.unexpected(error.errors(include_url=False)[0]["msg"]) from None
+
+    def unexpected(self, why: str) -> Unexpected:
+        """Return the error, with how the answer begins."""
+        return Unexpected(f"{why}: {self.content[:200]!r}")
+
+
+class _Names(BaseModel):
+    models: list[str]
+
+
+class _Values(BaseModel):
+    predictions: list[Whole | Number | str]
 
 
 class _Refusal(BaseModel):
@@ -81,11 +119,8 @@ class Endpoint:
         ------
         EndpointError
         """
-        response, _ = await self._ask("GET", "/v1/models")
-        names = _json(response).get("models")
-        if not isinstance(names, list):
-            raise Unexpected(f"no list of models: {response.text[:200]}")
-        return [str(name) for name in names]
+        answer, _ = await self._ask("GET", "/v1/models")
+        return answer.read(_Names).models
 
     async def model(self, name: str) -> Model:
         """Return the description of a model.
@@ -94,13 +129,12 @@ class Endpoint:
         ------
         EndpointError
         """
-        response, _ = await self._ask("GET", f"/v1/models/{quote(name, safe='')}/schema")
-        if response.status_code == HTTPStatus.NOT_FOUND:
+        if name in {".", ".."} or len(name) > NAME_LENGTH_LIMIT:
             raise UnknownModel(name)
-        try:
-            return Model.model_validate(_json(response))
-        except ValidationError as error:
-            raise Unexpected(f"no schema of {name!r}: {error}") from error
+        answer, _ = await self._ask("GET", f"/v1/models/{quote(name, safe='')}/schema")
+        if answer.status == HTTPStatus.NOT_FOUND:
+            raise UnknownModel(name)
+        return answer.read(Model)
 
     async def predict(self, model: Model, rows: Sequence[Row]) -> Predictions:
         """Predict rows, each in the order of the model's features.
@@ -110,24 +144,24 @@ class Endpoint:
         EndpointError
             `Refused` where a row does not fit.
         """
-        response, tries = await self._ask(
+        answer, tries = await self._ask(
             "POST",
             f"/v1/models/{quote(model.name, safe='')}:predict",
             content=_csv(model, rows),
             headers={"content-type": "text/csv", "accept": "application/json"},
         )
-        if response.status_code == HTTPStatus.BAD_REQUEST:
-            raise _refused(response, len(rows))
-        if response.status_code == HTTPStatus.NOT_FOUND:
+        if answer.status == HTTPStatus.BAD_REQUEST:
+            raise _refused(answer, len(rows))
+        if answer.status == HTTPStatus.NOT_FOUND:
             raise UnknownModel(model.name)
-        if response.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        if answer.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
             raise TooManyRows
-        values = _json(response).get("predictions")
-        if not isinstance(values, list) or len(values) != len(rows):
-            raise Unexpected(f"no {len(rows)} predictions: {response.text[:200]}")
+        values = answer.read(_Values).predictions
+        if len(values) != len(rows):
+            raise answer.unexpected(f"no {len(rows)} predictions")
         return Predictions(values, tries)
 
-    async def _ask(self, method: str, path: str, **request: Any) -> tuple[httpx.Response, int]:
+    async def _ask(self, method: str, path: str, **request: Any) -> tuple[_Answer, int]:
         """Ask, and again after a pause where it is worth it; return the answer and the tries."""
         try:
             async with asyncio.timeout(self._timeout_s) as limit:
@@ -145,17 +179,18 @@ class Endpoint:
         except (TimeoutError, httpx.TimeoutException):
             raise Slow(self._timeout_s) from None
 
-    async def _once(self, method: str, path: str, **request: Any) -> httpx.Response:
+    async def _once(self, method: str, path: str, **request: Any) -> _Answer:
         try:
-            response = await self._client.request(method, path, **request)
+            async with self._client.stream(method, path, **request) as response:
+                answer = await _whole(response)
         except (httpx.ReadTimeout, httpx.WriteTimeout, httpx.PoolTimeout):
             raise
         except httpx.TransportError as error:
             log.warning("no answer", extra={"path": path, "error": repr(error)})
             raise Unreachable from error
-        if response.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
-            raise Overloaded(_seconds(response.headers.get("retry-after", "1")))
-        return response
+        if answer.status == HTTPStatus.SERVICE_UNAVAILABLE:
+            raise Overloaded(_seconds(answer.retry_after))
+        return answer
 
 
 def connect(
@@ -168,6 +203,7 @@ def connect(
     """Return a client for `Endpoint` that keeps its connections."""
     return httpx.AsyncClient(
         base_url=address,
+        headers={"accept-encoding": "identity"},  # nothing grows as it is unpacked
         timeout=httpx.Timeout(timeout_s, connect=min(CONNECT_TIMEOUT_S, timeout_s)),
         auth=auth,
         transport=transport,
@@ -181,7 +217,7 @@ def _pause_s(error: EndpointError, tries: int) -> float:
 
 
 def _seconds(text: str) -> int:
-    return int(text) if text.isascii() and text.isdigit() else 1
+    return int(text) if re.fullmatch("[0-9]{1,5}", text) else 1
 
 
 def _csv(model: Model, rows: Sequence[Row]) -> bytes:
@@ -192,23 +228,17 @@ def _csv(model: Model, rows: Sequence[Row]) -> bytes:
     return text.getvalue().encode()
 
 
-def _refused(response: httpx.Response, n_rows: int) -> Refused:
-    try:
-        told = _Refusal.model_validate(_json(response, HTTPStatus.BAD_REQUEST))
-    except ValidationError as error:
-        raise Unexpected(f"no refusal: {error}") from error
+def _refused(answer: _Answer, n_rows: int) -> Refused:
+    told = answer.read(_Refusal, HTTPStatus.BAD_REQUEST)
     if told.row is not None and not 1 <= told.row <= n_rows:
-        raise Unexpected(f"no row {told.row} of {n_rows}: {response.text[:200]}")
+        raise answer.unexpected(f"no row {told.row} of {n_rows}")
     return Refused(told.problem(), told.row, told.feature)
 
 
-def _json(response: httpx.Response, status: int = HTTPStatus.OK) -> dict[str, Any]:
-    if response.status_code != status:
-        raise Unexpected(f"status {response.status_code}: {response.text[:200]}")
-    try:
-        content = json.loads(response.content)
-    except ValueError as error:
-        raise Unexpected(f"no JSON: {response.text[:200]}") from error
-    if not isinstance(content, dict):
-        raise Unexpected(f"no object: {response.text[:200]}")
-    return content
+async def _whole(response: httpx.Response) -> _Answer:
+    content = bytearray()
+    async for part in response.aiter_raw():
+        content += part
+        if len(content) > ANSWER_LIMIT_BYTES:
+            raise Unexpected(f"more than {ANSWER_LIMIT_BYTES} bytes: {bytes(content[:200])!r}")
+    return _Answer(response.status_code, response.headers.get("retry-after", ""), bytes(content))

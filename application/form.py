@@ -38,9 +38,9 @@ class Field:
     @property
     def slider(self) -> Slider | None:
         """The slider for a number whose range is known, on round steps inside it."""
-        low, high = self.feature.minimum, self.feature.maximum
-        if low is None or high is None or not low < high:
+        if self.feature.range is None:
             return None
+        low, high = self.feature.range
         decimals = 2 - math.floor(math.log10(high - low))
         step = 10.0**-decimals
         first = math.ceil(round(low / step, 6))

@@ -1,8 +1,14 @@
 """A model as the endpoint's schema route describes it: features, target, interval."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-1e300, le=1e300)]
+"""Sums of two are finite."""
+Whole = Annotated[int, Field(strict=True, ge=-(2**63), lt=2**63)]
+_SMALLEST_RANGE = 1e-290
+_SMALLEST_PART = 1e-12
 
 
 class Column(BaseModel):
@@ -10,12 +16,12 @@ class Column(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    name: str = Field(alias="title")
+    name: str = Field(alias="title", min_length=1)
     description: str = ""
     unit: str = Field("", alias="x-unit")
-    median: float | None = Field(None, alias="default")
-    minimum: float | None = Field(None, alias="x-minimum")
-    maximum: float | None = Field(None, alias="x-maximum")
+    median: Number | None = Field(None, alias="default")
+    minimum: Number | None = Field(None, alias="x-minimum")
+    maximum: Number | None = Field(None, alias="x-maximum")
     choices: tuple[str, ...] = Field((), alias="enum")
 
     @property
@@ -23,6 +29,15 @@ class Column(BaseModel):
         """The description as the start of a sentence, or the name."""
         text = self.description or self.name
         return text[0].upper() + text[1:]
+
+    @property
+    def range(self) -> tuple[float, float] | None:
+        """The range where it is known, and wide enough for numbers to tell its places apart."""
+        if self.minimum is None or self.maximum is None:
+            return None
+        size = max(abs(self.minimum), abs(self.maximum))
+        wide = self.maximum - self.minimum > max(_SMALLEST_PART * size, _SMALLEST_RANGE)
+        return (self.minimum, self.maximum) if wide else None
 
 
 class Feature(Column):
@@ -47,9 +62,9 @@ class Interval(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    coverage: float
-    lower: float
-    upper: float
+    coverage: Annotated[Number, Field(ge=0, le=1)]
+    lower: Number
+    upper: Number
 
 
 class Target(Column):
@@ -63,7 +78,7 @@ class Instance(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    properties: dict[str, Feature]
+    properties: dict[str, Feature] = Field(min_length=1)
 
 
 class Model(BaseModel):

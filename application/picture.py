@@ -58,14 +58,13 @@ class _Axis:
 def draw(form: Form, answer: Answer, language: Language) -> Picture | None:
     """Return the drawing of a prediction; None where the target has no range."""
     target = form.model.target
-    if isinstance(answer.value, str) or target.minimum is None or target.maximum is None:
+    if isinstance(answer.value, str) or target.range is None:
         return None
-    if target.minimum >= target.maximum:
-        return None
+    minimum, maximum = target.range
     alike, others, caption, height = "", "", "", float(LINE_HEIGHT)
-    axis = _Axis(target.minimum, target.maximum)
+    axis = _Axis(minimum, maximum)
     if boston.fits(form.model):
-        axis = _Axis(target.minimum, target.maximum + BIN)
+        axis = _Axis(minimum, maximum + BIN)
         height = _HEIGHT
         alike, others, caption = _dots(axis, _rooms(form), language)
     return Picture(

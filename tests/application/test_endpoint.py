@@ -1,5 +1,6 @@
 """How the endpoint is asked: tokens, repetitions, what its silence means."""
 
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from starlette.responses import JSONResponse
 
 from application.bearer import BearerFile
 from application.catalogue import Catalogue
-from application.endpoint import TRIES, Endpoint, connect
+from application.endpoint import ANSWER_LIMIT_BYTES, TRIES, Endpoint, connect
 from application.errors import Overloaded, Refused, Unexpected, UnknownModel
 from tests.application.stand_in import StandIn, busy, refusal
 
@@ -48,6 +49,52 @@ async def test_a_missing_token_is_an_error_for_the_operator(
     with pytest.raises(Unexpected) as caught:
         await asked.names()
     assert "token" in caught.value.detail
+
+
+async def test_the_first_token_of_the_servers_own_file_is_sent(
+    asked: Endpoint, endpoint: StandIn, tmp_path: Path
+) -> None:
+    (tmp_path / "token").write_text("# of the pages\n\n  one \nanother\n")
+    await asked.predict(await asked.model("rooms"), [[6.5]])
+    assert endpoint.headers[0]["authorization"] == "Bearer one"
+
+
+@pytest.mark.parametrize("content", [b"", b"# none\n", b"\xff\n"])
+async def test_a_file_without_a_token_is_an_error_for_the_operator(
+    asked: Endpoint, tmp_path: Path, content: bytes
+) -> None:
+    (tmp_path / "token").write_bytes(content)
+    with pytest.raises(Unexpected) as caught:
+        await asked.names()
+    assert "token can't be read" in caught.value.detail
+
+
+async def test_a_long_answer_is_not_read_to_its_end() -> None:
+    read: list[bytes] = []
+
+    async def endless() -> AsyncIterator[bytes]:
+        while len(read) < 100:
+            read.append(b"[" * 1024**2)
+            yield read[-1]
+
+    async def respond(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, content=endless())
+
+    client = connect("http://endpoint.test", 5, transport=httpx.MockTransport(respond))
+    with pytest.raises(Unexpected) as caught:
+        await Endpoint(client, 5).names()
+    assert "more than" in caught.value.detail
+    assert len(read) == ANSWER_LIMIT_BYTES // 1024**2 + 1
+
+
+@pytest.mark.parametrize("value", [True, None, [1.5], {"a": 1}])
+async def test_a_prediction_is_a_number_or_a_text(
+    asked: Endpoint, endpoint: StandIn, value: Any
+) -> None:
+    model = await asked.model("rooms")
+    endpoint.replies.append(JSONResponse({"predictions": [value]}))
+    with pytest.raises(Unexpected):
+        await asked.predict(model, [[6.5]])
 
 
 async def test_it_is_asked_so_often_and_no_more(asked: Endpoint, endpoint: StandIn) -> None:

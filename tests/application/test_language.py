@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from babel.localedata import locale_identifiers
 
 from application.language import negotiate
 
@@ -42,6 +43,9 @@ def test_what_is_no_number_is_refused(text: str) -> None:
         ("de", 12.5, "%", "12,5\N{NO-BREAK SPACE}%"),
         ("de", 6.2085, "rooms", "6,208 rooms"),
         ("en", 0.00632, "", "0.00632"),
+        ("en", 1e30, "USD", "1E30 USD"),
+        ("de", -1.25e300, "%", "-1,25E300 %"),
+        ("en", 5e-324, "USD", "$0"),
     ],
 )
 def test_an_amount_is_written(language: str, value: float, unit: str, text: str) -> None:
@@ -64,3 +68,11 @@ def test_a_field_holds_the_number_exactly(language: str, value: float) -> None:
 @pytest.mark.parametrize("header", ["", "*", "zz", "en;q=", "-", "\x00", "de" * 500])
 def test_a_header_without_sense_is_english(header: str) -> None:
     assert negotiate(header).number(1.5) == "1.5"
+
+
+def test_every_locale_has_a_way_with_numbers() -> None:
+    for locale in locale_identifiers():
+        chosen = negotiate(locale.replace("_", "-"))
+        for value in (-1234.5, 1e30):
+            assert chosen.number(value)
+            assert chosen.read(chosen.field(value)) == value
