@@ -16,7 +16,11 @@ class Answer:
 
     status: int = 0
     headers: dict[str, str] = field(default_factory=dict)
-    content: bytes = b""
+    parts: list[bytes] = field(default_factory=list)
+
+    @property
+    def content(self) -> bytes:
+        return b"".join(self.parts)
 
     @property
     def text(self) -> str:
@@ -78,6 +82,6 @@ def taken_by(answer: Answer) -> Callable[[Any], Awaitable[None]]:
                 assert not set(b"\r\n\0") & set(name + value), message
                 answer.headers[name.decode("latin-1")] = value.decode("latin-1")
         else:
-            answer.content += message.get("body", b"")
+            answer.parts.append(message.get("body", b""))
 
     return send

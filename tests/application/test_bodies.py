@@ -132,7 +132,9 @@ async def test_a_byte_holds_a_part_of_the_room_and_no_byte_none(app: Starlette) 
 
 async def test_what_is_turned_away_holds_nothing_while_it_is_still_sent(app: Starlette) -> None:
     async with uploading(app) as first:
-        await first.send(rows(LIMIT + 1000))
+        await first.send(rows(LIMIT))
+        await first.send(b"6\n" * 500)
+        assert first.answer.status == 0, "browsers listen when they have sent all"
         async with uploading(app) as second:
             assert (await second.finish(rows(LIMIT))).status == 200
         assert (await first.finish(b"6\n")).status == 413

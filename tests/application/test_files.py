@@ -1,12 +1,18 @@
 """CSV files through the pages, before an endpoint that answers as told."""
 
+import asyncio
 import csv
 import io
+from pathlib import Path
 
 import httpx
 import pytest
 from starlette.responses import JSONResponse
 
+from application.settings import Settings
+from application.site import create
+from application.table import BATCH_LENGTH, ROW_LENGTH_LIMIT
+from tests.application.asgi import ask
 from tests.application.conftest import Connect
 from tests.application.stand_in import ODD_NAMES, StandIn, busy
 
@@ -190,6 +196,65 @@ async def test_a_file_to_begin_with_can_be_sent(client: httpx.AsyncClient) -> No
         ["alcohol", "sweet", "colour", "quality predicted", "problem"],
         ["10.4", "0.0", "red", "24800.4", ""],
     ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "RM" + "," * ROW_LENGTH_LIMIT + "\n6\n",
+        "RM,note\n6," + "x" * ROW_LENGTH_LIMIT + "\n",
+        "RM,a,b\n6" + (',"' + "\n" * 70_000 + '"') * 2 + "\n",
+    ],
+    ids=["header", "cell", "lines"],
+)
+async def test_a_row_is_so_long_at_most(client: httpx.AsyncClient, text: str) -> None:
+    answer = await send(client, text)
+    assert answer.status_code == 400
+    assert answer.json()["error"] == "A row of the file is longer than 131,072 characters."
+
+
+async def test_long_rows_go_in_small_batches(client: httpx.AsyncClient, endpoint: StandIn) -> None:
+    row = "6," + "x" * (BATCH_LENGTH // 3) + "\n"
+    assert len(rows_of(await send(client, "RM,note\n" + row * 7))) == 8
+    assert [len(rows) for rows in endpoint.rows] == [3, 3, 1]
+
+
+@pytest.mark.parametrize("line", ["six\n", "\n"])
+async def test_others_go_on_though_nobody_is_waited_for(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, line: str
+) -> None:
+    monkeypatch.setattr("application.table.BATCH_ROWS", 5)
+    sending = asyncio.ensure_future(send(client, "RM\nsix\n" + line * 1000))
+    n_turns = 0
+    while not sending.done():
+        await asyncio.sleep(0)
+        n_turns += 1
+    assert sending.result().status_code == 200
+    assert n_turns > 200
+
+
+async def test_an_answer_goes_in_small_pieces(endpoint: StandIn) -> None:
+    app = create(Settings(), endpoint.transport())
+    body = b"RM,note\n" + (b"6," + b"x" * 100_000 + b"\n") * 3
+    answer = await ask(app, "POST", FILE, body=[body])
+    assert len(answer.content) > 300_000
+    assert max(map(len, answer.parts)) <= 64 * 1024
+
+
+async def test_nothing_of_a_form_is_put_on_a_disk(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "missing"))
+    text = "note,RM\n" + ("x" * 100_000 + ",6\n") * 20
+    answer = await client.post(FILE, files={"file": ("rooms.csv", text)})
+    assert len(rows_of(answer)) == 21
+
+
+async def test_a_form_that_cant_be_read_is_told(client: httpx.AsyncClient) -> None:
+    headers = {"content-type": "multipart/form-data"}
+    answer = await client.post(FILE, content="RM\n6\n", headers=headers)
+    assert answer.status_code == 400
+    assert "The form can&#39;t be read: Missing boundary in multipart." in answer.text
 
 
 async def test_a_file_over_the_limit_is_turned_away(connect: Connect, endpoint: StandIn) -> None:
