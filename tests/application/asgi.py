@@ -1,5 +1,6 @@
 """A request straight to an application, whatever its bytes; what it raises is raised."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -62,10 +63,9 @@ async def ask(
         {"type": "http.request", "body": part, "more_body": more}
         for part, more in zip(parts, [*[True] * (len(parts) - 1), False], strict=True)
     ]
-    rest.append({"type": "http.disconnect"})
 
     async def receive() -> Message:
-        return rest.pop(0)
+        return rest.pop(0) if rest else await asyncio.Future()  # the client stays
 
     answer = Answer()
     await app(scope(method, path, query, headers, client), receive, taken_by(answer))
