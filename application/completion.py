@@ -13,6 +13,9 @@ from application.form import Value
 from application.model import Model
 from application.table import Rows, Table
 
+REFUSALS_LIMIT = 50
+"""Each costs a request of its own: so many of a batch are found out, the rest is not asked for."""
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -20,6 +23,9 @@ class Outcome:
 
     value: Value | None = None
     problem: str = ""
+
+
+_UNASKED = Outcome(problem=f"not predicted, as {REFUSALS_LIMIT} rows near it can't be used")
 
 
 async def complete(table: Table, endpoint: Endpoint) -> AsyncIterator[str]:
@@ -99,6 +105,8 @@ async def _predict(
             row = list(rest)[error.row - 1]
             refused[row] = Outcome(problem=_problem(error))
             del rest[row]
+            if len(refused) == REFUSALS_LIMIT:
+                return refused | dict.fromkeys(rest, _UNASKED)
         except TooManyRows as error:
             return refused | await _halved(endpoint, model, rest, error)
         else:

@@ -9,6 +9,7 @@ import httpx
 import pytest
 from starlette.responses import JSONResponse
 
+from application.completion import REFUSALS_LIMIT
 from application.settings import Settings
 from application.site import create
 from application.table import BATCH_LENGTH, ROW_LENGTH_LIMIT
@@ -126,6 +127,17 @@ async def test_a_batch_whose_every_row_is_refused_is_written(
         "row 2, RM: 9.0",
         "row 3, RM: 10.0",
     ]
+
+
+async def test_a_batch_of_rows_that_are_refused_costs_so_many_requests(
+    client: httpx.AsyncClient, endpoint: StandIn
+) -> None:
+    endpoint.highest = 8.5
+    rows = rows_of(await send(client, "RM\n" + "9\n" * 200 + "6\n"))
+    assert len(endpoint.rows) == REFUSALS_LIMIT
+    problems = [row[2].partition(" is above")[0].partition(", ")[2] for row in rows[1:]]
+    unasked = ["not predicted, as 50 rows near it can't be used"]
+    assert problems == ["RM: 9.0"] * REFUSALS_LIMIT + unasked * (201 - REFUSALS_LIMIT)
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])

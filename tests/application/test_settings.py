@@ -35,3 +35,12 @@ def test_a_bad_setting_is_named_on_one_line(
     [line] = capsys.readouterr().err.splitlines()
     assert "--port or APPLICATION_PORT" in line
     assert "'many'" in line
+
+
+@pytest.mark.parametrize("given", ["*", "ingress", "10.0.0.1/8", "10.0.0.0/8,::1/129"])
+def test_proxies_are_addresses_or_networks(given: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        parse(["--trusted-proxies", given])
+    [line] = capsys.readouterr().err.splitlines()
+    assert "--trusted-proxies or APPLICATION_TRUSTED_PROXIES" in line
+    assert given.split(",")[-1] in line
