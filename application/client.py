@@ -28,7 +28,7 @@ def networks(text: str) -> Networks:
     Raises
     ------
     ValueError
-        With the first that is none.
+        If one is none.
     """
     return tuple(ip_network(word.strip()) for word in text.split(",") if word.strip())
 

@@ -99,6 +99,6 @@ def parse(arguments: Sequence[str]) -> Settings:
             flag = name.replace("_", "-")
             sys.stderr.write(
                 f"python -m application: --{flag} or {PREFIX}{name.upper()}: "
-                f"{problem['msg']}, not {problem['input']!r}\n"
+                f"{problem['msg'].removeprefix('Value error, ')}, not {problem['input']!r}\n"
             )
         raise SystemExit(2) from None

@@ -43,4 +43,4 @@ def test_proxies_are_addresses_or_networks(given: str, capsys: pytest.CaptureFix
         parse(["--trusted-proxies", given])
     [line] = capsys.readouterr().err.splitlines()
     assert "--trusted-proxies or APPLICATION_TRUSTED_PROXIES" in line
-    assert given.split(",")[-1] in line
+    assert given.rsplit(",", maxsplit=1)[-1] in line
