@@ -1,10 +1,24 @@
 """What a format is made of."""
 
+from collections.abc import Generator
 from typing import Any, Protocol
 
 import numpy.typing as npt
 
 from model_server.model.columns import Columns, Matrix
+
+MEMORY_FACTOR = 8
+"""Most bytes that a reader takes beside a request for each byte of it, be it right or wrong.
+
+That is the matrix, which grows by what was read, and a copy or two of the body. The objects that a
+block is read by come on top, but only once in a process, which reads one block at a time: they are
+a few MiB, however long the body is.
+"""
+
+BLOCK_BYTES = 16 * 1024
+"""What is read without a pause: a shorter request at once, a longer one in blocks of whole rows."""
+
+Steps = Generator[None, None, Matrix]
 
 
 class Reader(Protocol):
@@ -27,6 +41,10 @@ class Reader(Protocol):
         BadRequest
             If the body is not of this format or does not fit the columns.
         """
+        ...
+
+    def steps(self, body: Any, columns: Columns) -> Steps:
+        """Read the same, and yield after each block, so that others have their turn."""
         ...
 
 

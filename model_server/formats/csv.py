@@ -1,19 +1,30 @@
 """CSV: a line a row, with or without a header line in; a line a prediction, without one, out."""
 
 import codecs
+import collections
 import csv
 import io
 import re
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
-import msgspec
+import numpy as np
 import numpy.typing as npt
 
 from model_server.errors import BadRequest
 from model_server.formats import media_types, plain_rows
-from model_server.model.columns import Columns, Matrix
+from model_server.formats.codec import BLOCK_BYTES, Steps
+from model_server.formats.rows import Rows, at_once, read_each
+from model_server.model.columns import Columns, Matrix, no_instances, too_long
 
-_LINE_END = re.compile(rb"\r\n|[\r\n]")
+_LINE_END = re.compile(rb"\r\n?|\n")
+_QUOTED, _UNQUOTED = rb'"(?:[^"]++|"")*+', rb'[^",\r\n][^,\r\n]*+'
+_CELL = rb'(?:%b"|%b)?+' % (_QUOTED, _UNQUOTED)
+_ROWS = re.compile(rb"(?:%b(?:,%b)*+(?:\r\n?|\n))++" % (_CELL, _CELL))
+_LAST_CELL = rb'(?:%b(?:"|\Z)|%b)?+' % (_QUOTED, _UNQUOTED)
+_LAST_ROW = re.compile(rb"%b(?:,%b)*+(?:\r\n?|\n|\Z)" % (_LAST_CELL, _LAST_CELL))
+_OF_CELLS = bytes(set(range(256)) - set(b",\n"))
 
 
 class CSVReader:
@@ -21,19 +32,30 @@ class CSVReader:
 
     The first line is a header if it holds a feature's name, or nothing that a model of numbers
     only could read.
+
+    Parameters
+    ----------
+    block_bytes : int
+        About how much is read without a pause.
     """
+
+    def __init__(self, block_bytes: int = BLOCK_BYTES) -> None:
+        self._block_bytes = block_bytes
 
     def read(self, body: bytes, columns: Columns) -> Matrix:
         """See `Reader.read`."""
-        body = body.removeprefix(codecs.BOM_UTF8).rstrip(b"\r\n")
-        first, rest = (*_LINE_END.split(body, maxsplit=1), b"")[:2]
-        names = _lines(first)[0] if first else []
-        order = columns.order(names) if names and columns.is_header(names) else None
-        rows = rest if order else body
-        X = _plain(rows, columns)
-        if X is None:
-            return _by_cell(rows, columns, order)
-        return X if order is None else X[:, order]
+        if len(body) > self._block_bytes:
+            return at_once(self.steps(body, columns))
+        table = _table(body, columns)
+        if table.begin >= table.end:
+            raise no_instances()
+        return table.read(slice(table.begin, table.end), 1)
+
+    def steps(self, body: bytes, columns: Columns) -> Steps:
+        """See `Reader.steps`."""
+        table = _table(body, columns)
+        blocks = table.blocks(self._block_bytes)
+        return read_each(blocks, Rows(columns, len(body)), table.read, table.check)
 
 
 class CSVWriter:
@@ -50,32 +72,133 @@ class CSVWriter:
         return text.getvalue().encode()
 
 
-def _plain(rows: bytes, columns: Columns) -> Matrix | None:
-    """Read rows of plain numbers, which are those of JSON; None where there is aught else."""
-    rows = rows.replace(b"\r\n", b"\n")
-    if not columns.only_numbers or b"[" in rows or b"]" in rows or b"\r" in rows:
-        return None
-    try:
-        typed = plain_rows.table(len(columns.names)).decode(
-            b"[[" + rows.replace(b"\n", b"],[") + b"]]"
+@dataclass(frozen=True)
+class _Table:
+    """Where the rows of a body are, and in which order their cells.
+
+    Attributes
+    ----------
+    body : bytes
+    columns : Columns
+    begin, end : int
+        Of the rows in the body.
+    order : list of int
+        Where each feature stands.
+    """
+
+    body: bytes
+    columns: Columns
+    begin: int
+    end: int
+    order: list[int]
+
+    def blocks(self, block_bytes: int) -> Iterator[slice]:
+        """Cut the rows into blocks, at ends of rows; a row that is too long is cut as well."""
+        end_of = self._end_of_rows if self.body.find(b'"', self.begin) >= 0 else self._end_of_lines
+        begin = self.begin
+        while begin < self.end:
+            end = min(begin + block_bytes, self.end)
+            if end < self.end:
+                end = end_of(begin, end, min(begin + self.columns.row_limit_bytes + 1, self.end))
+                end += self.body.startswith(b"\r\n", end - 1)  # which the cut must not part
+            yield slice(begin, end)
+            begin = end
+
+    def read(self, block: slice, first: int) -> Matrix:
+        """Read some rows, the first of which has the number given."""
+        if block.stop - block.start > self.columns.row_limit_bytes:
+            raise too_long(first, self.columns)
+        X = self._plain(self.body[block])
+        if X is not None:
+            return X[:, self.order]
+        cells: list[str] = []
+        for line in self._lines(block):
+            if len(line) != len(self.order):
+                break
+            cells += line
+        else:
+            X = self.columns.matrix_of_texts(cells, self.order)
+        return self._by_cell(block, first) if X is None else X
+
+    def check(self, block: slice) -> None:
+        """See that some rows are CSV in UTF-8.
+
+        Raises
+        ------
+        BadRequest
+        """
+        collections.deque(self._lines(block), maxlen=0)
+
+    def _end_of_lines(self, begin: int, soft: int, hard: int) -> int:
+        """Return where the last line ends that ends before `soft`, or else the first."""
+        for end in (b"\n", b"\r"):
+            last = self.body.rfind(end, begin, soft)
+            if last >= 0:
+                return last + 1
+        line_end = _LINE_END.search(self.body, soft, hard)
+        return line_end.end() if line_end else hard
+
+    def _end_of_rows(self, begin: int, soft: int, hard: int) -> int:
+        """Return the same of rows whose cells may hold ends of lines, between quotes."""
+        rows = _ROWS.match(self.body, begin, soft) or _LAST_ROW.match(self.body, begin, hard)
+        if rows is None:
+            self.check(slice(begin, hard))  # tells which quote is at fault
+            return hard
+        return rows.end()
+
+    def _plain(self, block: bytes) -> Matrix | None:
+        """Read rows of numbers as JSON has them; None where there is aught else."""
+        text = block.replace(b"\r\n", b"\n").replace(b"\r", b"\n").removesuffix(b"\n")
+        commas, n_rows = len(self.columns.names) - 1, text.count(b"\n") + 1
+        if not self.columns.only_numbers or not text or text.count(b",") != commas * n_rows:
+            return None
+        if text.translate(None, _OF_CELLS) != ((b"," * commas + b"\n") * n_rows)[:-1]:
+            return None
+        try:
+            cells = plain_rows.NUMBERS.decode(b"[" + text.replace(b"\n", b",") + b"]")
+        except plain_rows.NOT_PLAIN:
+            return None
+        return np.fromiter(cells, np.float64, len(cells)).reshape(n_rows, -1)
+
+    def _by_cell(self, block: slice, first: int) -> Matrix:
+        lines = list(self._lines(block))
+        return self.columns.matrix_of_lines(
+            (
+                [line[place] for place in self.order] if len(line) == len(self.order) else line
+                for line in lines
+            ),
+            first,
         )
-    except msgspec.MsgspecError:
-        return None
-    return plain_rows.matrix(typed, len(columns.names))
+
+    def _lines(self, block: slice) -> Iterator[list[str]]:
+        return _lines(self.body[block], block.start - self.begin)
 
 
-def _by_cell(rows: bytes, columns: Columns, order: list[int] | None) -> Matrix:
-    order = order or list(range(len(columns.names)))
-    return columns.matrix(
-        [columns.number(line[place], row, column) for column, place in enumerate(order)]
-        if len(line) == len(order)
-        else line
-        for row, line in enumerate(_lines(rows), start=1)
-    )
+def _table(body: bytes, columns: Columns) -> _Table:
+    begin = len(codecs.BOM_UTF8) if body.startswith(codecs.BOM_UTF8) else 0
+    end = max(len(body.rstrip(b"\r\n")), begin)
+    line_end = _LINE_END.search(body, begin, end)
+    first = slice(begin, line_end.start() if line_end else end)
+    if first.stop - begin > columns.row_limit_bytes:
+        raise too_long(1, columns)
+    names = next(_lines(body[first])) if first.stop > begin else []
+    if not names or not columns.is_header(names):
+        return _Table(body, columns, begin, end, list(range(len(columns.names))))
+    rows = line_end.end() if line_end else end
+    return _Table(body, columns, rows, end, columns.order(names))
 
 
-def _lines(text: bytes) -> list[list[str]]:
+def _lines(text: bytes, place: int = 0) -> Iterator[list[str]]:
+    """Read the cells of each row of a text that stands at this place among the rows."""
     try:
-        return list(csv.reader(io.StringIO(text.decode(), newline=""), strict=True))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise BadRequest(f"the body is not CSV in UTF-8: {error}") from None
+        yield from csv.reader(io.StringIO(text.decode(), newline=""), strict=True)
+    except UnicodeDecodeError as error:
+        seen, begin, end = bytes(place) + text, place + error.start, place + error.end
+        told = UnicodeDecodeError(error.encoding, seen, begin, end, error.reason)
+        raise _not_csv(told) from None
+    except csv.Error as error:
+        raise _not_csv(error) from None
+
+
+def _not_csv(problem: Exception) -> BadRequest:
+    return BadRequest(f"the body is not CSV in UTF-8: {problem}")

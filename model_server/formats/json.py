@@ -3,38 +3,112 @@
 The list of instances alone is read as well.
 """
 
+from collections.abc import Generator
 from typing import Any
 
-import msgspec
 import numpy.typing as npt
 import orjson
 
 from model_server.errors import BadRequest
-from model_server.formats import media_types, plain_rows
-from model_server.model.columns import Columns, Matrix
+from model_server.formats import json_text, media_types, plain_rows
+from model_server.formats.codec import BLOCK_BYTES, Steps
+from model_server.formats.json_text import Block, ListText
+from model_server.formats.rows import Rows, at_once
+from model_server.model.columns import Columns, Matrix, too_long
 
 
 class JSONReader:
-    """Read a list of instances, or an object that holds one."""
+    """Read a list of instances, or an object that holds one.
+
+    Parameters
+    ----------
+    block_bytes : int
+        About how much is read without a pause.
+    """
+
+    def __init__(self, block_bytes: int = BLOCK_BYTES) -> None:
+        self._block_bytes = block_bytes
 
     def read(self, body: bytes, columns: Columns) -> Matrix:
         """See `Reader.read`.
 
-        Lists of numbers are typed as they are parsed. Whatever else there is, right or wrong, is
-        parsed again and looked at cell by cell.
+        Rows are typed as they are parsed. Whatever else there is, right or wrong, is parsed again
+        and looked at cell by cell.
         """
-        if columns.only_numbers:
-            n_features = len(columns.names)
+        if len(body) > self._block_bytes:
+            return at_once(self.steps(body, columns))
+        plain = plain_rows.of(columns)
+        try:
+            if body.startswith(b"["):
+                rows = plain.table.decode(body)
+            else:
+                rows = plain.request.decode(body).instances
+        except plain_rows.NOT_PLAIN:
+            rows = []
+        X = plain.matrix(rows) if rows else None
+        return columns.matrix(_instances(body)) if X is None else X
+
+    def steps(self, body: bytes, columns: Columns) -> Steps:
+        """See `Reader.steps`.
+
+        A list that nothing stands before is read as its rows come in sight. Where it goes on as no
+        list of rows does, the whole body is looked through first.
+        """
+        usual = json_text.usual(body)
+        X = (yield from self._read(usual, columns)) if usual else None
+        if X is None:
+            found = json_text.find(body)
+            yield
+            X = yield from self._read(found, columns)
+        return X  # type: ignore[return-value]  # what was found is read or refused
+
+    def _read(self, text: ListText, columns: Columns) -> Generator[None, None, Matrix | None]:
+        """Read the rows; return None where the body may be no JSON, or have another list."""
+        rows, begin = Rows(columns, len(text.text)), text.begin
+        while True:
+            block, X = self._next(text, begin, columns)
+            if block is None:
+                if text.ends(begin):
+                    return rows.matrix()
+                if not text.checked:
+                    return None
+                block = text.value(begin, columns.row_limit_bytes)
+                if block is None:
+                    raise too_long(rows.next, columns)
             try:
-                if body.startswith(b"["):
-                    rows = plain_rows.table(n_features).decode(body)
-                else:
-                    rows = plain_rows.request(n_features).decode(body).instances
-            except (msgspec.MsgspecError, RecursionError):
-                rows = []
-            if rows:
-                return plain_rows.matrix(rows, n_features)
-        return columns.matrix(_instances(body))
+                rows.add(_by_cell(block.rows, rows.next, columns) if X is None else X)
+            except orjson.JSONDecodeError as error:
+                if text.checked:
+                    raise json_text.not_json(text.body, error) from None
+                return None
+            except BadRequest:
+                if text.checked or (yield from self._look_through(text, block.end, columns)):
+                    raise
+                return None
+            begin = block.end
+            yield
+
+    def _next(
+        self, text: ListText, begin: int, columns: Columns
+    ) -> tuple[Block | None, Matrix | None]:
+        """Return the next rows, and what they hold where they are plain."""
+        block, plain = text.guess(begin, self._block_bytes), plain_rows.of(columns)
+        X = plain.read(block.rows) if block else None
+        if X is None:
+            block = text.block(begin, self._block_bytes, columns.row_limit_bytes)
+            X = plain.read(block.rows) if block else None
+        return block, X
+
+    def _look_through(
+        self, text: ListText, begin: int, columns: Columns
+    ) -> Generator[None, None, bool]:
+        """See whether rows of JSON follow, to the end."""
+        while block := text.block(begin, self._block_bytes, columns.row_limit_bytes):
+            if not json_text.is_list(block.rows):
+                return False
+            begin = block.end
+            yield
+        return text.ends(begin)
 
 
 class JSONWriter:
@@ -51,14 +125,16 @@ def _instances(body: bytes) -> list[Any]:
     try:
         payload = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise BadRequest(f"the body is not JSON: {error}") from None
+        raise json_text.not_json(body, error) from None
     if isinstance(payload, list):
         return payload
     if not isinstance(payload, dict) or "instances" not in payload:
-        raise BadRequest(
-            'the body is not an object with "instances", nor a list of rows: {"instances": [...]}'
-        )
+        raise json_text.no_list()
     instances = payload["instances"]
     if not isinstance(instances, list):
-        raise BadRequest('"instances" is not a list of rows: {"instances": [...]}')
+        raise json_text.no_rows()
     return instances
+
+
+def _by_cell(rows: bytes, first: int, columns: Columns) -> Matrix:
+    return columns.matrix(orjson.loads(b"[" + rows + b"]"), first)

@@ -4,27 +4,58 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-import msgspec
 import numpy.typing as npt
 import orjson
 
 from model_server.errors import BadRequest
 from model_server.formats import media_types, plain_rows
-from model_server.model.columns import Columns, Matrix
+from model_server.formats.codec import BLOCK_BYTES, Steps
+from model_server.formats.rows import Rows, at_once
+from model_server.model.columns import Columns, Matrix, no_instances, too_long
 
 
 class JSONLinesReader:
-    """Read an instance a line."""
+    """Read an instance a line.
+
+    Parameters
+    ----------
+    block_bytes : int
+        About how much is read without a pause.
+    """
+
+    def __init__(self, block_bytes: int = BLOCK_BYTES) -> None:
+        self._block_bytes = block_bytes
 
     def read(self, body: bytes, columns: Columns) -> Matrix:
         """See `Reader.read`."""
+        if len(body) > self._block_bytes:
+            return at_once(self.steps(body, columns))
         body = body.rstrip(b"\r\n")
-        lines = body.split(b"\n") if body else []
-        if columns.only_numbers and lines:
-            decode = plain_rows.line(len(columns.names)).decode
-            with contextlib.suppress(msgspec.MsgspecError, RecursionError):
-                return plain_rows.matrix([decode(line) for line in lines], len(columns.names))
-        return columns.matrix(_instances(lines))
+        if not body:
+            raise no_instances()
+        return _read(body, 1, columns)
+
+    def steps(self, body: bytes, columns: Columns) -> Steps:
+        """See `Reader.steps`."""
+        body = body.rstrip(b"\r\n")
+        rows, begin = Rows(columns, len(body)), 0
+        while begin < len(body):
+            end = self._end_of_lines(body, begin, columns.row_limit_bytes)
+            if end - begin > columns.row_limit_bytes:
+                raise too_long(rows.next, columns)
+            rows.add(_read(body[begin:end], rows.next, columns))
+            begin = end + 1
+            yield
+        return rows.matrix()
+
+    def _end_of_lines(self, body: bytes, begin: int, row_limit_bytes: int) -> int:
+        """Return where the last line ends that ends in this block, or else the first."""
+        soft, hard = begin + self._block_bytes, begin + row_limit_bytes
+        if soft >= len(body):
+            return len(body)
+        end = body.rfind(b"\n", begin, soft)
+        end = end if end >= 0 else body.find(b"\n", soft, hard + 1)
+        return end if end >= 0 else min(hard + 1, len(body))
 
 
 class JSONLinesWriter:
@@ -39,8 +70,18 @@ class JSONLinesWriter:
         return b"".join(orjson.dumps(value) + b"\n" for value in y.tolist())
 
 
-def _instances(lines: list[bytes]) -> Iterator[Any]:
-    for row, line in enumerate(lines, start=1):
+def _read(block: bytes, first: int, columns: Columns) -> Matrix:
+    lines, plain = block.split(b"\n"), plain_rows.of(columns)
+    decode = plain.row.decode
+    with contextlib.suppress(*plain_rows.NOT_PLAIN):
+        X = plain.matrix([decode(line) for line in lines])
+        if X is not None:
+            return X
+    return columns.matrix(_instances(lines, first), first)
+
+
+def _instances(lines: list[bytes], first: int) -> Iterator[Any]:
+    for row, line in enumerate(lines, start=first):
         try:
             yield orjson.loads(line)
         except orjson.JSONDecodeError as error:

@@ -1,52 +1,90 @@
-"""Rows and predictions of plain numbers: how most bodies are, and the fast way in and out.
+"""Rows and predictions as most bodies have them, and the fast way in and out.
 
-Each decoder raises `msgspec.MsgspecError`, or RecursionError, where there is aught else.
+Rows are typed as they are parsed. What is no row of the model's types, right or wrong, is left to
+whoever looks at it cell by cell.
 """
 
 import functools
 import itertools
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 import orjson
 
-from model_server.model.columns import Matrix
+from model_server.model.columns import Columns, Matrix
 
-Row = TypeVar("Row")
+NOT_PLAIN = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError)
+"""What the decoders raise."""
+
+NUMBERS = msgspec.json.Decoder(list[float])
+"""Decodes ``[1, 2, ...]``."""
 
 
-class _Request(msgspec.Struct, Generic[Row]):
-    instances: list[Row]
+class PlainRows:
+    """The decoders of a model's rows.
+
+    Parameters
+    ----------
+    columns : Columns
+
+    Attributes
+    ----------
+    row, table, request : msgspec.json.Decoder
+        Of a list in feature order or an object by name; of ``[row, ...]``; of
+        ``{"instances": [row, ...]}``.
+    """
+
+    def __init__(self, columns: Columns) -> None:
+        self._columns = columns
+        types = [float if feature.type == "number" else str for feature in columns.features]
+        by_name = msgspec.defstruct(
+            "ByName",
+            [
+                (f"feature_{place}", type_, msgspec.field(name=name))
+                for place, (name, type_) in enumerate(zip(columns.names, types, strict=True))
+            ],
+            forbid_unknown_fields=True,
+        )
+        row: Any = tuple[tuple(types)] | by_name  # type: ignore[misc]
+        request = msgspec.defstruct("Request", [("instances", list[row])])
+        self.row: msgspec.json.Decoder[Any] = msgspec.json.Decoder(row)
+        self.table: msgspec.json.Decoder[Any] = msgspec.json.Decoder(list[row])
+        self.request: msgspec.json.Decoder[Any] = msgspec.json.Decoder(request)
+
+    def read(self, rows: bytes) -> Matrix | None:
+        """Read rows parted by commas, or return None where they are not plain."""
+        try:
+            return self.matrix(self.table.decode(b"[" + rows + b"]"))
+        except NOT_PLAIN:
+            return None
+
+    def matrix(self, rows: list[Any]) -> Matrix | None:
+        """Return decoded rows as ``X``, or None where a text is none of its feature's."""
+        if not self._columns.only_numbers:
+            return self._columns.matrix_of_cells(
+                list(itertools.chain.from_iterable(map(_cells, rows)))
+            )
+        shape = len(rows), len(self._columns.names)
+        try:
+            return _matrix(itertools.chain.from_iterable(rows), *shape)
+        except TypeError:  # objects are among them
+            return _matrix(itertools.chain.from_iterable(map(_cells, rows)), *shape)
 
 
 @functools.lru_cache(maxsize=128)
-def request(n_features: int) -> msgspec.json.Decoder[Any]:
-    """Return what decodes ``{"instances": [[...], ...]}``."""
-    return msgspec.json.Decoder(_Request[_row(n_features)])  # type: ignore[misc]
+def of(columns: Columns) -> PlainRows:
+    """Return the decoders of a model's rows, which are made once."""
+    return PlainRows(columns)
 
 
-@functools.lru_cache(maxsize=128)
-def table(n_features: int) -> msgspec.json.Decoder[Any]:
-    """Return what decodes ``[[...], ...]``."""
-    return msgspec.json.Decoder(list[_row(n_features)])  # type: ignore[misc]
+def _matrix(cells: Any, n_rows: int, n_features: int) -> Matrix:
+    return np.fromiter(cells, np.float64, n_rows * n_features).reshape(n_rows, n_features)
 
 
-@functools.lru_cache(maxsize=128)
-def line(n_features: int) -> msgspec.json.Decoder[Any]:
-    """Return what decodes ``[...]``."""
-    return msgspec.json.Decoder(_row(n_features))
-
-
-def matrix(rows: list[tuple[float, ...]], n_features: int) -> Matrix:
-    """Return decoded rows as ``X`` of shape (n_rows, n_features)."""
-    cells = itertools.chain.from_iterable(rows)
-    return np.fromiter(cells, np.float64, len(rows) * n_features).reshape(-1, n_features)
-
-
-def _row(n_features: int) -> Any:
-    return tuple[(float,) * n_features]  # type: ignore[misc]
+def _cells(row: Any) -> tuple[Any, ...]:
+    return row if isinstance(row, tuple) else msgspec.structs.astuple(row)
 
 
 def are_numbers(y: npt.NDArray[Any]) -> bool:

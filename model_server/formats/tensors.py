@@ -1,12 +1,15 @@
 """Named tensors, as the v2 protocol has them: one matrix of numbers, or one column a feature."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from model_server.errors import BadRequest
+from model_server.formats.codec import Steps
+from model_server.formats.rows import Rows, at_once
 from model_server.model.columns import Columns, Matrix
 from model_server.model.signature import Output
 
@@ -15,6 +18,10 @@ OUTPUT = "output-0"
 
 _INPUT_TYPES = {"number": "FP64", "string": "BYTES"}
 _OUTPUT_TYPES = {"f": "FP64", "i": "INT64", "O": "BYTES", "U": "BYTES"}
+
+_BLOCK_CELLS = 4096
+_SHOWN = 41
+"""More numbers than a message shows."""
 
 
 @dataclass(frozen=True)
@@ -37,14 +44,15 @@ class TensorReader:
         arrays : mapping of str to ndarray
         columns : Columns
         """
+        return at_once(self.steps(arrays, columns))
+
+    def steps(self, arrays: Mapping[str, npt.NDArray[Any]], columns: Columns) -> Steps:
+        """See `Reader.steps`."""
         if len(arrays) == 1 and columns.names != tuple(arrays):
-            return columns.matrix_of_numbers(_numbers(*arrays.values()))
+            return _steps_of_matrix(_numbers(*arrays.values()), columns)
         order = columns.order(list(arrays))
-        cells = [_cells(name, array) for name, array in arrays.items()]
-        try:
-            return columns.matrix(zip(*(cells[place] for place in order), strict=True))
-        except ValueError as error:
-            raise BadRequest(str(error)) from error
+        flat = [_flat(name, array) for name, array in arrays.items()]
+        return _steps_of_columns([flat[place] for place in order], columns)
 
 
 class TensorWriter:
@@ -78,11 +86,59 @@ def _numbers(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return array
 
 
-def _cells(name: str, array: npt.NDArray[Any]) -> list[Any]:
+def _steps_of_matrix(array: npt.NDArray[Any], columns: Columns) -> Steps:
+    rows = Rows(columns, array.size)
+    if not columns.only_numbers or array.shape[1:] != (len(columns.names),):
+        rows.add(
+            columns.matrix(_beginning(array, len(columns.names)))
+        )  # its first row is told to be wrong
+    for block in _blocks(len(array), columns):
+        rows.add(columns.matrix_of_numbers(array[block], rows.next))
+        yield
+    return rows.matrix()
+
+
+def _steps_of_columns(arrays: Sequence[npt.NDArray[Any]], columns: Columns) -> Steps:
+    n_rows = len(arrays[0])
+    for name, array in zip(columns.names, arrays, strict=True):
+        if len(array) != n_rows:
+            raise BadRequest(
+                f"input {name!r} has {len(array)} rows, and {columns.names[0]!r} has {n_rows}"
+            )
+    rows = Rows(columns, n_rows * len(arrays))
+    for block in _blocks(n_rows, columns):
+        cells = [
+            _cells(name, array[block]) for name, array in zip(columns.names, arrays, strict=True)
+        ]
+        rows.add(columns.matrix(zip(*cells, strict=True), rows.next))
+        yield
+    return rows.matrix()
+
+
+def _blocks(n_rows: int, columns: Columns) -> Iterator[slice]:
+    step = max(_BLOCK_CELLS // len(columns.names), 1)
+    for begin in range(0, n_rows, step):
+        yield slice(begin, begin + step)
+
+
+def _beginning(array: npt.NDArray[Any], n_features: int) -> list[Any]:
+    """Return the first row: how many cells there are, or of each no more than is shown of it."""
+    array = np.atleast_1d(array)[:1]
+    if array.ndim > 1 and array.shape[1] != n_features:
+        return [[0.0] * array.shape[1]] * len(array)
+    shown: tuple[Any, ...] = (..., *[slice(_SHOWN)] * (array.ndim - 2))
+    beginning: list[Any] = array[shown].tolist()
+    return beginning
+
+
+def _flat(name: str, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     if array.ndim > 2 or (array.ndim == 2 and array.shape[1] != 1):
         raise BadRequest(f"input {name!r} has shape {list(array.shape)}, not [rows] or [rows, 1]")
-    cells = array.reshape(-1).tolist()
-    return [_text(name, cell) if isinstance(cell, bytes) else cell for cell in cells]
+    return array.reshape(-1)
+
+
+def _cells(name: str, array: npt.NDArray[Any]) -> list[Any]:
+    return [_text(name, cell) if isinstance(cell, bytes) else cell for cell in array.tolist()]
 
 
 def _text(name: str, cell: bytes) -> str:

@@ -14,6 +14,7 @@ from time import perf_counter
 from typing import TypeVar
 
 from model_server.errors import Overloaded
+from model_server.inference.turns import Turns
 from model_server.metrics import QUEUE_S, REJECTED
 from model_server.model.runtime import Runtime
 
@@ -121,9 +122,15 @@ class Executors:
     ----------
     queue_limit_s : float
         Longest wait.
+
+    Attributes
+    ----------
+    turns : Turns
+        In which the event loop reads what is long.
     """
 
     def __init__(self, queue_limit_s: float) -> None:
+        self.turns = Turns()
         self._parallel = Executor(queue_limit_s)
         self._single = Executor(queue_limit_s, 1)
         QUEUE_S.set_function(lambda: max(self._parallel.wait_s(), self._single.wait_s()))

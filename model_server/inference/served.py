@@ -6,10 +6,11 @@ from time import perf_counter
 from typing import Any
 
 from model_server.errors import RequestError, Unexpected
-from model_server.formats.codec import Reader, Writer
+from model_server.formats.codec import BLOCK_BYTES, Reader, Writer
 from model_server.inference.batching import Batcher
 from model_server.inference.executor import Executors
 from model_server.metrics import Durations
+from model_server.model.columns import Matrix
 from model_server.model.directory import ModelDirectory
 from model_server.model.runtime import Runtime, check_golden
 from model_server.model.signature import Signature
@@ -58,6 +59,7 @@ class Served:
         self._directory = dataclasses.replace(directory, model=b"")  # the runtime made its own
         self._runtime = runtime
         self._executor = executors.of(runtime)
+        self._turns = executors.turns
         self._batcher = Batcher(runtime, self.signature.golden_X, self._executor, rows_limit)
 
     async def predict(self, body: Any, length_bytes: int, reader: Reader, writer: Writer) -> Any:
@@ -85,7 +87,7 @@ class Served:
         try:
             begun_s = perf_counter()
             self._batcher.check(length_bytes)
-            X = reader.read(body, self.signature.columns)
+            X = await self._read(body, length_bytes, reader)
             read_s = perf_counter()
             self.reading.observe(read_s - begun_s)
             y = await self._batcher.submit(X)
@@ -99,6 +101,12 @@ class Served:
             log.exception("a prediction of %s failed", self.name)
             raise Unexpected(error) from error
         return answer
+
+    async def _read(self, body: Any, length_bytes: int, reader: Reader) -> Matrix:
+        columns = self.signature.columns
+        if length_bytes <= BLOCK_BYTES:
+            return reader.read(body, columns)
+        return await self._turns.take(reader.steps(body, columns))
 
     async def check(self) -> None:
         """Predict the golden rows once more, behind what waits for the threads.

@@ -17,6 +17,7 @@ from typing_extensions import override
 
 from model_server.errors import BadRequest, ModelNotReady, NotOffered
 from model_server.formats import negotiation, tensors
+from model_server.formats.codec import Steps
 from model_server.formats.tensors import TensorReader, TensorWriter
 from model_server.inference.served import Served
 from model_server.model.columns import Columns, Matrix
@@ -112,13 +113,11 @@ class _InferReader:
 
     def read(self, request: InferRequest, columns: Columns) -> Matrix:
         """See `Reader.read`."""
-        try:
-            arrays = {tensor.name: tensor.as_numpy() for tensor in request.inputs}
-        except (InvalidInput, OverflowError, TypeError, ValueError) as error:
-            raise BadRequest(str(error)) from error
-        if len(arrays) != len(request.inputs):
-            raise BadRequest("two inputs have the same name")
-        return _TENSOR_READER.read(arrays, columns)
+        return _TENSOR_READER.read(_arrays(request), columns)
+
+    def steps(self, request: InferRequest, columns: Columns) -> Steps:
+        """See `Reader.steps`."""
+        return _TENSOR_READER.steps(_arrays(request), columns)
 
 
 @dataclass(frozen=True)
@@ -144,6 +143,16 @@ class _InferWriter:
             use_binary_outputs=binary,
             requested_outputs=self.request.request_outputs,
         )
+
+
+def _arrays(request: InferRequest) -> dict[str, npt.NDArray[Any]]:
+    try:
+        arrays = {tensor.name: tensor.as_numpy() for tensor in request.inputs}
+    except (InvalidInput, OverflowError, TypeError, ValueError) as error:
+        raise BadRequest(str(error)) from error
+    if len(arrays) != len(request.inputs):
+        raise BadRequest("two inputs have the same name")
+    return arrays
 
 
 def _length_bytes(request: InferRequest) -> int:

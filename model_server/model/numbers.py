@@ -13,13 +13,20 @@ The application reads as much: `tests/number_cases.py` holds for all three.
 """
 
 import re
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
 
 SPACE = " \t\n\r"
 
+_FINITE = r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
+
 _NUMBER = re.compile(
-    r"[+-]?(?:(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|nan|inf(?:inity)?)",
+    rf"[+-]?(?:{_FINITE}|nan|inf(?:inity)?)",
     re.IGNORECASE | re.ASCII,
 )
+_ALL = re.compile(rf"(?:[{SPACE}]*+[+-]?{_FINITE}[{SPACE}]*+,)*+", re.ASCII)
 
 
 def is_number(text: str) -> bool:
@@ -38,3 +45,11 @@ def read(text: str) -> float:
     if not is_number(text):
         raise ValueError(f"{text[:40]!r} is not a number")
     return float(text)
+
+
+def read_all(texts: Sequence[str]) -> npt.NDArray[np.float64] | None:
+    """Read texts that are numbers each, or return None; a number may come out infinite."""
+    together = ",".join([*texts, ""])
+    if together.count(",") != len(texts) or not _ALL.fullmatch(together):
+        return None
+    return np.fromiter(map(float, texts), np.float64, len(texts))

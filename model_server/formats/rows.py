@@ -1,0 +1,100 @@
+"""Rows that are read a block at a time."""
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+
+from model_server.errors import BadRequest
+from model_server.formats.codec import Steps
+from model_server.model.columns import Columns, Matrix, no_instances
+
+
+class Rows:
+    """The matrix that a request is read into.
+
+    Its room is that of the most rows that there can be. The system gives memory for as much of it
+    as is written, so nothing is copied when it grows.
+
+    Parameters
+    ----------
+    columns : Columns
+    length_bytes : int
+        That of the body: each cell takes one byte at least, be it only what parts it from the next.
+
+    Attributes
+    ----------
+    next : int
+        The number of the row that comes next, counted from 1.
+    """
+
+    def __init__(self, columns: Columns, length_bytes: int) -> None:
+        n_features = len(columns.names)
+        self._room = np.empty((length_bytes // n_features + 1, n_features))
+        self.next = 1
+
+    def add(self, X: Matrix) -> None:
+        """Take the next rows."""
+        begin = self.next - 1
+        self._room[begin : begin + len(X)] = X
+        self.next += len(X)
+
+    def matrix(self) -> Matrix:
+        """Return what was taken.
+
+        Raises
+        ------
+        BadRequest
+            If that is nothing.
+        """
+        if self.next == 1:
+            raise no_instances()
+        return self._room[: self.next - 1]
+
+
+def read_each(
+    blocks: Iterable[slice],
+    rows: Rows,
+    read: Callable[[slice, int], Matrix],
+    check: Callable[[slice], object],
+) -> Steps:
+    """Read blocks of whole rows.
+
+    What is wrong with the body as a whole is told before what is wrong with a row of it, so the
+    blocks after such a row are looked at, too.
+
+    Parameters
+    ----------
+    blocks : iterable of slice
+        Of the body.
+    rows : Rows
+        Takes them.
+    read : callable
+        Reads a block whose first row has the number given; what it raises tells of a row or not.
+    check : callable
+        Sees that a block is of the format.
+    """
+    wrong = None
+    for block in blocks:
+        if wrong is not None:
+            check(block)
+        else:
+            try:
+                rows.add(read(block, rows.next))
+            except BadRequest as error:
+                if error.row is None:
+                    raise
+                wrong = error
+        yield
+    if wrong is not None:
+        raise wrong
+    return rows.matrix()
+
+
+def at_once(steps: Steps) -> Matrix:
+    """Read without a pause."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            X: Matrix = end.value
+            return X
