@@ -15,7 +15,7 @@ block is read by come on top, but only once in a process, which reads one block 
 a few MiB, however long the body is.
 """
 
-BLOCK_BYTES = 16 * 1024
+BLOCK_BYTES = 32 * 1024
 """What is read without a pause: a shorter request at once, a longer one in blocks of whole rows."""
 
 Steps = Generator[None, None, Matrix]

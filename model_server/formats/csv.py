@@ -4,8 +4,9 @@ import codecs
 import collections
 import csv
 import io
+import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,7 @@ import numpy.typing as npt
 from model_server.errors import BadRequest
 from model_server.formats import media_types, plain_rows
 from model_server.formats.codec import BLOCK_BYTES, Steps
-from model_server.formats.rows import Rows, at_once, read_each
+from model_server.formats.rows import Rows, at_once, end_of_lines, read_each
 from model_server.model.columns import Columns, Matrix, no_instances, too_long
 
 _LINE_END = re.compile(rb"\r\n?|\n")
@@ -24,7 +25,7 @@ _CELL = rb'(?:%b"|%b)?+' % (_QUOTED, _UNQUOTED)
 _ROWS = re.compile(rb"(?:%b(?:,%b)*+(?:\r\n?|\n))++" % (_CELL, _CELL))
 _LAST_CELL = rb'(?:%b(?:"|\Z)|%b)?+' % (_QUOTED, _UNQUOTED)
 _LAST_ROW = re.compile(rb"%b(?:,%b)*+(?:\r\n?|\n|\Z)" % (_LAST_CELL, _LAST_CELL))
-_OF_CELLS = bytes(set(range(256)) - set(b",\n"))
+_FEW = 64
 
 
 class CSVReader:
@@ -72,7 +73,7 @@ class CSVWriter:
         return text.getvalue().encode()
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class _Table:
     """Where the rows of a body are, and in which order their cells.
 
@@ -110,15 +111,9 @@ class _Table:
             raise too_long(first, self.columns)
         X = self._plain(self.body[block])
         if X is not None:
-            return X[:, self.order]
-        cells: list[str] = []
-        for line in self._lines(block):
-            if len(line) != len(self.order):
-                break
-            cells += line
-        else:
-            X = self.columns.matrix_of_texts(cells, self.order)
-        return self._by_cell(block, first) if X is None else X
+            return X if self.order is self.columns.in_order else X[:, self.order]
+        X = self._by_column(self._lines(block))
+        return self._by_cell(self._lines(block), first) if X is None else X
 
     def check(self, block: slice) -> None:
         """See that some rows are CSV in UTF-8.
@@ -148,27 +143,33 @@ class _Table:
 
     def _plain(self, block: bytes) -> Matrix | None:
         """Read rows of numbers as JSON has them; None where there is aught else."""
-        text = block.replace(b"\r\n", b"\n").replace(b"\r", b"\n").removesuffix(b"\n")
-        commas, n_rows = len(self.columns.names) - 1, text.count(b"\n") + 1
-        if not self.columns.only_numbers or not text or text.count(b",") != commas * n_rows:
+        if not self.columns.only_numbers or b"[" in block or b"]" in block:
             return None
-        if text.translate(None, _OF_CELLS) != ((b"," * commas + b"\n") * n_rows)[:-1]:
-            return None
-        try:
-            cells = plain_rows.NUMBERS.decode(b"[" + text.replace(b"\n", b",") + b"]")
-        except plain_rows.NOT_PLAIN:
-            return None
-        return np.fromiter(cells, np.float64, len(cells)).reshape(n_rows, -1)
+        rows = block.replace(b"\r\n", b"\n").replace(b"\r", b"\n").removesuffix(b"\n")
+        return plain_rows.of(self.columns).read(b"[" + rows.replace(b"\n", b"],[") + b"]")
 
-    def _by_cell(self, block: slice, first: int) -> Matrix:
-        lines = list(self._lines(block))
-        return self.columns.matrix_of_lines(
-            (
-                [line[place] for place in self.order] if len(line) == len(self.order) else line
-                for line in lines
-            ),
-            first,
-        )
+    def _by_column(self, lines: Iterable[list[str]]) -> Matrix | None:
+        """Read rows whose cells all fit; None where one does not."""
+        cells: list[str] = []
+        for line in lines:
+            if len(line) != len(self.order):
+                return None
+            cells += line
+        return self.columns.matrix_of_texts(cells, self.order)
+
+    def _by_cell(self, lines: Iterator[list[str]], first: int) -> Matrix:
+        """Read rows up to one that does not fit, and tell of that."""
+        parts: list[Matrix] = []
+        while few := list(itertools.islice(lines, _FEW)):
+            X = self._by_column(few)
+            if X is None:
+                X = self.columns.matrix_of_lines(map(self._ordered, few), first)
+            parts.append(X)
+            first += len(few)
+        return np.concatenate(parts)
+
+    def _ordered(self, line: list[str]) -> list[str]:
+        return [line[place] for place in self.order] if len(line) == len(self.order) else line
 
     def _lines(self, block: slice) -> Iterator[list[str]]:
         return _lines(self.body[block], block.start - self.begin)
@@ -176,14 +177,14 @@ class _Table:
 
 def _table(body: bytes, columns: Columns) -> _Table:
     begin = len(codecs.BOM_UTF8) if body.startswith(codecs.BOM_UTF8) else 0
-    end = max(len(body.rstrip(b"\r\n")), begin)
+    end = max(end_of_lines(body), begin)
     line_end = _LINE_END.search(body, begin, end)
     first = slice(begin, line_end.start() if line_end else end)
     if first.stop - begin > columns.row_limit_bytes:
         raise too_long(1, columns)
     names = next(_lines(body[first])) if first.stop > begin else []
     if not names or not columns.is_header(names):
-        return _Table(body, columns, begin, end, list(range(len(columns.names))))
+        return _Table(body, columns, begin, end, columns.in_order)
     rows = line_end.end() if line_end else end
     return _Table(body, columns, rows, end, columns.order(names))
 

@@ -95,7 +95,8 @@ class JSONReader:
         block, plain = text.guess(begin, self._block_bytes), plain_rows.of(columns)
         X = plain.read(block.rows) if block else None
         if X is None:
-            block = text.block(begin, self._block_bytes, columns.row_limit_bytes)
+            few = self._block_bytes // 8  # to look for a wrong row cell by cell takes longer
+            block = text.block(begin, few, columns.row_limit_bytes)
             X = plain.read(block.rows) if block else None
         return block, X
 

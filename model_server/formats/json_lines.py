@@ -10,7 +10,7 @@ import orjson
 from model_server.errors import BadRequest
 from model_server.formats import media_types, plain_rows
 from model_server.formats.codec import BLOCK_BYTES, Steps
-from model_server.formats.rows import Rows, at_once
+from model_server.formats.rows import Rows, at_once, end_of_lines
 from model_server.model.columns import Columns, Matrix, no_instances, too_long
 
 
@@ -30,17 +30,16 @@ class JSONLinesReader:
         """See `Reader.read`."""
         if len(body) > self._block_bytes:
             return at_once(self.steps(body, columns))
-        body = body.rstrip(b"\r\n")
-        if not body:
+        end = end_of_lines(body)
+        if not end:
             raise no_instances()
-        return _read(body, 1, columns)
+        return _read(body[:end], 1, columns)
 
     def steps(self, body: bytes, columns: Columns) -> Steps:
         """See `Reader.steps`."""
-        body = body.rstrip(b"\r\n")
-        rows, begin = Rows(columns, len(body)), 0
-        while begin < len(body):
-            end = self._end_of_lines(body, begin, columns.row_limit_bytes)
+        rows, begin, last = Rows(columns, len(body)), 0, end_of_lines(body)
+        while begin < last:
+            end = self._end_of_block(body, begin, last, columns.row_limit_bytes)
             if end - begin > columns.row_limit_bytes:
                 raise too_long(rows.next, columns)
             rows.add(_read(body[begin:end], rows.next, columns))
@@ -48,14 +47,14 @@ class JSONLinesReader:
             yield
         return rows.matrix()
 
-    def _end_of_lines(self, body: bytes, begin: int, row_limit_bytes: int) -> int:
+    def _end_of_block(self, body: bytes, begin: int, last: int, row_limit_bytes: int) -> int:
         """Return where the last line ends that ends in this block, or else the first."""
-        soft, hard = begin + self._block_bytes, begin + row_limit_bytes
-        if soft >= len(body):
-            return len(body)
+        soft, hard = begin + self._block_bytes, min(begin + row_limit_bytes + 1, last)
+        if soft >= last:
+            return last
         end = body.rfind(b"\n", begin, soft)
-        end = end if end >= 0 else body.find(b"\n", soft, hard + 1)
-        return end if end >= 0 else min(hard + 1, len(body))
+        end = end if end >= 0 else body.find(b"\n", soft, hard)
+        return end if end >= 0 else hard
 
 
 class JSONLinesWriter:

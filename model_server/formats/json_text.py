@@ -17,10 +17,11 @@ from model_server.errors import BadRequest
 
 _SPACE = rb"[ \t\n\r]*+"
 _STRING = rb'"(?:[^"\\]++|\\.)*+"'
-_ROW = rb'%b[\[{](?:[^\[\]{}"]++|%b)*+[\]}]%b(?:,|(?=\]))' % (_SPACE, _STRING, _SPACE)
+_PARTED_BY = rb"%b(?:,|(?=\]))" % _SPACE
+_ROW = rb'%b[\[{](?:[^\[\]{}"]++|%b)*+[\]}]%b' % (_SPACE, _STRING, _PARTED_BY)
 _A_ROW = re.compile(_ROW, re.DOTALL)
 _ROWS = re.compile(rb"(?:%b)++" % _ROW, re.DOTALL)
-_COMMA = re.compile(rb"%b," % _SPACE)
+_PARTED = re.compile(_PARTED_BY)
 _HEAD = re.compile(rb'%b(\{%b"instances"%b:%b)?+\[' % ((_SPACE,) * 4))
 _CLOSE = re.compile(rb"%b\]" % _SPACE)
 _TAIL = re.compile(rb"%b\]%b(\}?)%b\Z" % ((_SPACE,) * 3))
@@ -73,10 +74,10 @@ class ListText:
 
     def guess(self, begin: int, length_bytes: int) -> Block | None:
         """Return rows that begin there, unless a text among them holds a bracket."""
-        window = begin, begin + length_bytes
+        window = begin, min(begin + length_bytes, self.text.rfind(b"]"))
         last = max(self.text.rfind(b"]", *window), self.text.rfind(b"}", *window))
-        comma = _COMMA.match(self.text, last + 1) if last >= 0 else None
-        return Block(self.text[begin : last + 1], comma.end()) if comma else None
+        end = _PARTED.match(self.text, last + 1) if last >= 0 else None
+        return Block(self.text[begin : last + 1], end.end()) if end else None
 
     def block(self, begin: int, length_bytes: int, row_limit_bytes: int) -> Block | None:
         """Return rows that begin there, or one that is longer, or None where none does."""
@@ -106,8 +107,8 @@ class ListText:
             _, length = _SCANNER.raw_decode(text)
         except (ValueError, RecursionError):
             return None
-        comma = _COMMA.match(self.text, begin + length)
-        return Block(self.text[begin : begin + length], comma.end() if comma else begin + length)
+        end = _PARTED.match(self.text, begin + length)
+        return Block(self.text[begin : begin + length], end.end()) if end else None
 
 
 def usual(body: bytes) -> ListText | None:

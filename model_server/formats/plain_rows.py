@@ -18,9 +18,6 @@ from model_server.model.columns import Columns, Matrix
 NOT_PLAIN = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError)
 """What the decoders raise."""
 
-NUMBERS = msgspec.json.Decoder(list[float])
-"""Decodes ``[1, 2, ...]``."""
-
 
 class PlainRows:
     """The decoders of a model's rows.

@@ -90,6 +90,15 @@ def read_each(
     return rows.matrix()
 
 
+def end_of_lines(body: bytes) -> int:
+    """Return where the last line ends that is not empty."""
+    tail = body[-64:]
+    kept = tail.rstrip(b"\r\n")
+    if kept:  # most often, and no more of the body is copied
+        return len(body) - len(tail) + len(kept)
+    return len(body.rstrip(b"\r\n"))
+
+
 def at_once(steps: Steps) -> Matrix:
     """Read without a pause."""
     while True:

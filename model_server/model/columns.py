@@ -39,6 +39,8 @@ class Columns:
     features : tuple of Feature
     names : tuple of str
         Theirs.
+    in_order : list of int
+        Where each feature stands, where no header says otherwise.
     only_numbers : bool
         Whether no feature is a text.
     row_limit_bytes : int
@@ -48,6 +50,7 @@ class Columns:
     def __init__(self, features: Sequence[Feature]) -> None:
         self.features = tuple(features)
         self.names = tuple(feature.name for feature in features)
+        self.in_order = list(range(len(features)))
         self._codes = [
             {category: float(code) for code, category in enumerate(feature.categories)}
             if feature.type == "string"
