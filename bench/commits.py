@@ -43,10 +43,10 @@ def main() -> int:
     os.sched_setaffinity(0, {load_cpu})
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        earlier = stack.enter_context(_checkout(chosen.before, folder / "before"))
+        earlier = stack.enter_context(checkout(chosen.before, folder / "before"))
         urls = [
-            stack.enter_context(_served(checkout, server_cpu, folder / f"{name}.log"))
-            for name, checkout in (("before", earlier), ("after", ROOT))
+            stack.enter_context(_served(place, server_cpu, folder / f"{name}.log"))
+            for name, place in (("before", earlier), ("after", ROOT))
         ]
         wrk = Wrk(folder)
         print("| case | before, 1/s | after, 1/s | ratio | p99 ratio |\n|-|-|-|-|-|")
@@ -74,7 +74,8 @@ def _compare(
 
 
 @contextlib.contextmanager
-def _checkout(commit: str, place: Path) -> Iterator[Path]:
+def checkout(commit: str, place: Path) -> Iterator[Path]:
+    """Check an earlier commit out; yield where that is."""
     git = ["git", "-C", str(ROOT), "worktree"]
     subprocess.run([*git, "add", "--quiet", "--detach", str(place), commit], check=True)
     try:

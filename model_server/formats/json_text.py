@@ -5,6 +5,7 @@ leaves on its two sides is parsed as it would be in one piece: where the cut is 
 JSON.
 """
 
+import functools
 import json
 import re
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ _A_ROW = re.compile(_ROW, re.DOTALL)
 _ROWS = re.compile(rb"(?:%b)++" % _ROW, re.DOTALL)
 _PARTED = re.compile(_PARTED_BY)
 _HEAD = re.compile(rb'%b(\{%b"instances"%b:%b)?+\[' % ((_SPACE,) * 4))
-_CLOSE = re.compile(rb"%b\]" % _SPACE)
+_OTHERS = re.compile(rb'%b\]%b,%b(?=")' % ((_SPACE,) * 3))
 _TAIL = re.compile(rb"%b\]%b(\}?)%b\Z" % ((_SPACE,) * 3))
 
 _WHOLE_BYTES = 256 * 1024
@@ -37,6 +38,7 @@ class _Request(msgspec.Struct):
     instances: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
+_NO_JSON = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError)
 _VALUE = msgspec.json.Decoder(msgspec.Raw)
 _REQUEST = msgspec.json.Decoder(_Request)
 
@@ -60,8 +62,8 @@ class ListText:
         Holds the list.
     begin : int
         Where its first row begins in the text.
-    opening : bytes
-        What is open there.
+    named : bool
+        Whether it is a member of an object.
     checked : bool
         Whether the body is known to be JSON.
     """
@@ -69,12 +71,17 @@ class ListText:
     body: bytes
     text: bytes
     begin: int
-    opening: bytes
+    named: bool
     checked: bool
+
+    @functools.cached_property
+    def _last(self) -> int:
+        """Where the list ends, most often."""
+        return max(self.text.rfind(b"]"), 0)
 
     def guess(self, begin: int, length_bytes: int) -> Block | None:
         """Return rows that begin there, unless a text among them holds a bracket."""
-        window = begin, min(begin + length_bytes, self.text.rfind(b"]"))
+        window = begin, min(begin + length_bytes, self._last)
         last = max(self.text.rfind(b"]", *window), self.text.rfind(b"}", *window))
         end = _PARTED.match(self.text, last + 1) if last >= 0 else None
         return Block(self.text[begin : last + 1], end.end()) if end else None
@@ -87,16 +94,18 @@ class ListText:
 
     def ends(self, begin: int) -> bool:
         """Tell whether there is no further row, nor another list of the same name."""
-        if self.text.startswith(b",", begin - 1) or not _CLOSE.match(self.text, begin):
+        if self.text.startswith(b",", begin - 1):
             return False
         tail = _TAIL.match(self.text, begin)
         if tail:
-            return bool(tail[1]) is self.opening.startswith(b"{")
-        try:
-            rest = find(self.opening + self.text[begin:])
-        except BadRequest:
+            return bool(tail[1]) is self.named
+        others = _OTHERS.match(self.text, begin) if self.named else None
+        if others is None:
             return False
-        return _TAIL.match(rest.text, rest.begin) is not None
+        try:
+            return _REQUEST.decode(b"{" + self.text[others.end() :]).instances is msgspec.UNSET
+        except _NO_JSON:
+            return False
 
     def value(self, begin: int, length_bytes: int) -> Block | None:
         """Return the one value that begins there, whatever it is, or None where it is longer."""
@@ -116,8 +125,7 @@ def usual(body: bytes) -> ListText | None:
     head = _HEAD.match(body)
     if head is None:
         return None
-    opening = b'{"instances":[' if head[1] else b"["
-    return ListText(body, body, head.end(), opening, checked=False)
+    return ListText(body, body, head.end(), named=bool(head[1]), checked=False)
 
 
 def find(body: bytes) -> ListText:
@@ -130,21 +138,21 @@ def find(body: bytes) -> ListText:
     begins = body.lstrip(b" \t\n\r")[:1]
     try:
         decoded = _REQUEST.decode(body).instances if begins == b"{" else _VALUE.decode(body)
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except _NO_JSON as error:
         raise not_json(body, error) from None
     if begins not in (b"{", b"[") or decoded is msgspec.UNSET:
         raise no_list()
     text = bytes(decoded)
     if not text.startswith(b"["):
         raise no_rows()
-    return ListText(body, text, 1, b"[", checked=True)
+    return ListText(body, text, 1, named=False, checked=True)
 
 
 def is_list(rows: bytes) -> bool:
     """Tell whether so many rows are JSON."""
     try:
         _VALUE.decode(b"[" + rows + b"]")
-    except (msgspec.MsgspecError, RecursionError):
+    except _NO_JSON:
         return False
     return True
 
@@ -152,6 +160,7 @@ def is_list(rows: bytes) -> bool:
 def not_json(body: bytes, error: Exception) -> BadRequest:
     """Return the error of a body of which this was found out."""
     told = str(error).removeprefix("JSON is malformed: ")
+    told = told.replace("Input data was truncated", "unexpected end of data")
     if isinstance(error, RecursionError):
         told = "it is nested too deeply"
     if len(body) <= _WHOLE_BYTES:

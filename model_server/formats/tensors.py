@@ -87,11 +87,12 @@ def _numbers(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def _steps_of_matrix(array: npt.NDArray[Any], columns: Columns) -> Steps:
+    array, n_features = np.atleast_1d(array), len(columns.names)
     rows = Rows(columns, array.size)
-    if not columns.only_numbers or array.shape[1:] != (len(columns.names),):
-        rows.add(
-            columns.matrix(_beginning(array, len(columns.names)))
-        )  # its first row is told to be wrong
+    if len(array) and array.ndim > 1 and array.shape[1] != n_features:
+        raise columns.wrong_count(1, array.shape[1])
+    if array.ndim != 2 or not columns.only_numbers:
+        rows.add(columns.matrix(_first_row(array)))  # which does not fit
     for block in _blocks(len(array), columns):
         rows.add(columns.matrix_of_numbers(array[block], rows.next))
         yield
@@ -121,14 +122,11 @@ def _blocks(n_rows: int, columns: Columns) -> Iterator[slice]:
         yield slice(begin, begin + step)
 
 
-def _beginning(array: npt.NDArray[Any], n_features: int) -> list[Any]:
-    """Return the first row: how many cells there are, or of each no more than is shown of it."""
-    array = np.atleast_1d(array)[:1]
-    if array.ndim > 1 and array.shape[1] != n_features:
-        return [[0.0] * array.shape[1]] * len(array)
+def _first_row(array: npt.NDArray[Any]) -> list[Any]:
+    """Return the first row, and of a cell that is an array no more than is shown of it."""
     shown: tuple[Any, ...] = (..., *[slice(_SHOWN)] * (array.ndim - 2))
-    beginning: list[Any] = array[shown].tolist()
-    return beginning
+    first: list[Any] = array[:1][shown].tolist()
+    return first
 
 
 def _flat(name: str, array: npt.NDArray[Any]) -> npt.NDArray[Any]:

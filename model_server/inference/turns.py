@@ -25,6 +25,7 @@ class Turns:
             async with self._turn:
                 end_s = perf_counter() + _SLICE_S
                 try:
+                    next(steps)
                     while perf_counter() < end_s:
                         next(steps)
                 except StopIteration as end:

@@ -152,6 +152,12 @@ class Columns:
         """Say how many values a row has."""
         return f"{len(self.names)} value{'s' if len(self.names) > 1 else ''}"
 
+    def wrong_count(self, row: int, given: int) -> BadRequest:
+        """Return the error of a row with so many values."""
+        return BadRequest(
+            f"row {row}: {self.count()} expected ({', '.join(self.names)}), {given} given", row=row
+        )
+
     def is_header(self, line: Sequence[str]) -> bool:
         """Tell whether a first line of texts names the columns rather than being a row."""
         if any(name in line for name in self.names):
@@ -191,11 +197,7 @@ class Columns:
                 row=row,
             )
         if len(instance) != len(self.names):
-            raise BadRequest(
-                f"row {row}: {self.count()} expected ({', '.join(self.names)}), "
-                f"{len(instance)} given",
-                row=row,
-            )
+            raise self.wrong_count(row, len(instance))
         return instance
 
     def _code(self, cell: Any, row: int, column: int) -> float:

@@ -1,5 +1,6 @@
 """The applications answer in any ASGI server, and only what is allowed."""
 
+import asyncio
 from pathlib import Path
 
 import httpx
@@ -9,8 +10,13 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route as StarletteRoute
 
+from model_server.errors import RequestError
+from model_server.formats import negotiation
+from model_server.formats.codec import BLOCK_BYTES
+from model_server.formats.json import JSONWriter
 from model_server.http.allowed_routes import AllowedRoutes, Route
 from model_server.http.fast_path import FastPath
+from model_server.inference import turns
 from model_server.inference.executor import Executors
 from model_server.inference.served import Served
 from model_server.model import directory, runtime
@@ -66,6 +72,29 @@ async def test_each_stage_is_timed_once(rooms: Served) -> None:
             await server.post("/v1/models/rooms:predict", json={"instances": [row]})
     stages = (rooms.reading, rooms.predicting, rooms.writing)
     assert [stage.cumulative()[-1] for stage in stages] == [2, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("text/csv", b".5\n" * 100_000),
+        ("application/json", b"[" + b'{"RM":6},' * 100_000 + b'["six"]]'),
+        ("application/jsonlines", b'{"RM":6}\n' * 100_000),
+    ],
+)
+async def test_a_long_body_leaves_others_their_turn(
+    rooms: Served, monkeypatch: pytest.MonkeyPatch, content_type: str, body: bytes
+) -> None:
+    monkeypatch.setattr(turns, "_SLICE_S", 0.0)
+    reader = negotiation.reader(content_type)
+    refused = asyncio.create_task(rooms.predict(body, len(body), reader, JSONWriter()))
+    n_turns = 0
+    while not refused.done():
+        n_turns += 1
+        await asyncio.sleep(0)
+    assert n_turns > len(body) / BLOCK_BYTES
+    with pytest.raises(RequestError, match="row 100001|100000 rows; send at most 10"):
+        await refused
 
 
 @pytest.mark.parametrize(
