@@ -178,9 +178,10 @@ class _Table:
 def _table(body: bytes, columns: Columns) -> _Table:
     begin = len(codecs.BOM_UTF8) if body.startswith(codecs.BOM_UTF8) else 0
     end = max(end_of_lines(body), begin)
-    line_end = _LINE_END.search(body, begin, end)
+    hard = begin + columns.row_limit_bytes
+    line_end = _LINE_END.search(body, begin, min(hard + 1, end))
     first = slice(begin, line_end.start() if line_end else end)
-    if first.stop - begin > columns.row_limit_bytes:
+    if first.stop > hard:
         raise too_long(1, columns)
     names = next(_lines(body[first])) if first.stop > begin else []
     if not names or not columns.is_header(names):

@@ -258,11 +258,8 @@ def no_instances() -> BadRequest:
 
 def too_long(row: int, columns: Columns) -> BadRequest:
     """Return the error of a row that is not taken apart."""
-    return BadRequest(
-        f"row {row} is longer than {columns.row_limit_bytes} bytes; "
-        f"a row is {columns.count()}, each row parted from the next",
-        row=row,
-    )
+    problem = f"is longer than {columns.row_limit_bytes} bytes; send {columns.count()} a row"
+    return BadRequest(f"row {row} {problem}", row=row)
 
 
 def _shown(cell: Any) -> str:

@@ -93,7 +93,7 @@ async def test_a_long_body_leaves_others_their_turn(
         n_turns += 1
         await asyncio.sleep(0)
     assert n_turns > len(body) / BLOCK_BYTES
-    with pytest.raises(RequestError, match="row 100001|100000 rows; send at most 10"):
+    with pytest.raises(RequestError, match=r"row 100001|100000 rows; send at most 10"):
         await refused
 
 

@@ -85,7 +85,8 @@ def json_bodies(draw: Any) -> bytes:
 
 @st.composite
 def line_bodies(draw: Any) -> bytes:
-    keys, end = draw(KEYS), draw(st.sampled_from(["\n", "\r\n"]))
+    keys = draw(KEYS)
+    end: str = draw(st.sampled_from(["\n", "\r\n"]))
     rows = [json_row(cells, " ", keys) for cells in draw(tables(JSON_CELL, ODD_JSON))]
     ending: str = draw(st.sampled_from(["", end, end * 3]))
     return (end.join(rows) + ending).encode()
@@ -98,7 +99,7 @@ def quoted(text: str) -> str:
 @st.composite
 def csv_bodies(draw: Any) -> bytes:
     cell = st.one_of(FLOATS, INTEGERS, st.sampled_from(TEXTS).map(quoted), st.just("a"))
-    end = draw(st.sampled_from(["\n", "\r\n", "\r"]))
+    end: str = draw(st.sampled_from(["\n", "\r\n", "\r"]))
     header = draw(st.sampled_from([[], ["RM,AGE"], ["form,RM"], ['"RM","form"'], ["x,y"]]))
     rows = [",".join(cells) for cells in draw(tables(cell, ODD_CSV))]
     body: str = draw(st.sampled_from(["", "\ufeff"])) + end.join([*header, *rows])
