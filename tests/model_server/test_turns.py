@@ -1,4 +1,5 @@
 import asyncio
+import itertools
 from collections.abc import Generator
 
 import pytest
@@ -19,16 +20,17 @@ def _a_step_a_slice(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(turns, "_SLICE_S", 0.0)
 
 
-async def test_each_slice_has_a_turn_of_its_own() -> None:
+async def test_others_have_turns_between_any_two_slices() -> None:
     taken, done = Turns(), list[str]()
-    most = 0
+    turns_of: list[int] = []
     work = asyncio.gather(*(taken.take(counted(name, done)) for name in "abc"))
+    turn = 0
     while not work.done():
-        before = len(done)
+        before, turn = len(done), turn + 1
         await asyncio.sleep(0)
-        most = max(most, len(done) - before)
+        turns_of += [turn] * (len(done) - before)
     assert await work == ["a", "b", "c"]
-    assert most == 1
+    assert min(later - turn for turn, later in itertools.pairwise(turns_of)) > 3, "others' turns"
     assert done == ["a", "b", "c"] * 20
 
 
