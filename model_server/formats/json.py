@@ -119,7 +119,7 @@ class JSONWriter:
 
     def write(self, y: npt.NDArray[Any]) -> bytes:
         """See `Writer.write`."""
-        return orjson.dumps({"predictions": y.tolist()})
+        return plain_rows.dumps({"predictions": plain_rows.listed(y)})
 
 
 def _instances(body: bytes) -> list[Any]:

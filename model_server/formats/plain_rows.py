@@ -91,4 +91,12 @@ def are_numbers(y: npt.NDArray[Any]) -> bool:
 
 def lines(y: npt.NDArray[Any]) -> bytes:
     """Write such predictions, one a line."""
-    return orjson.dumps(y.tolist())[1:-1].replace(b",", b"\n") + b"\n"
+    return dumps(listed(y))[1:-1].replace(b",", b"\n") + b"\n"
+
+
+def listed(y: npt.NDArray[Any]) -> Any:
+    """Return predictions as `dumps` takes them: numbers as they are, without an object for each."""
+    return np.ascontiguousarray(y) if y.dtype.kind in "fi" else y.tolist()
+
+
+dumps = functools.partial(orjson.dumps, option=orjson.OPT_SERIALIZE_NUMPY)
