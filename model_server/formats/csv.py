@@ -25,6 +25,7 @@ _CELL = rb'(?:%b"|%b)?+' % (_QUOTED, _UNQUOTED)
 _ROWS = re.compile(rb"(?:%b(?:,%b)*+(?:\r\n?|\n))++" % (_CELL, _CELL))
 _LAST_CELL = rb'(?:%b(?:"|\Z)|%b)?+' % (_QUOTED, _UNQUOTED)
 _LAST_ROW = re.compile(rb"%b(?:,%b)*+(?:\r\n?|\n|\Z)" % (_LAST_CELL, _LAST_CELL))
+_BEGINS_NUMBER = b"-0123456789"
 _FEW = 64
 
 
@@ -47,6 +48,10 @@ class CSVReader:
         """See `Reader.read`."""
         if len(body) > self._block_bytes:
             return at_once(self.steps(body, columns))
+        if body[:1] in _BEGINS_NUMBER and not columns.named_by_number:
+            X = _plain(body.rstrip(b"\r\n"), columns)  # without a look for a header
+            if X is not None:
+                return X
         table = _table(body, columns)
         if table.begin >= table.end:
             raise no_instances()
@@ -109,7 +114,7 @@ class _Table:
         """Read some rows, the first of which has the number given."""
         if block.stop - block.start > self.columns.row_limit_bytes:
             raise too_long(first, self.columns)
-        X = self._plain(self.body[block])
+        X = _plain(self.body[block], self.columns)
         if X is not None:
             return X if self.order is self.columns.in_order else X[:, self.order]
         X = self._by_column(self._lines(block))
@@ -141,13 +146,6 @@ class _Table:
             return hard
         return rows.end()
 
-    def _plain(self, block: bytes) -> Matrix | None:
-        """Read rows of numbers as JSON has them; None where there is aught else."""
-        if not self.columns.only_numbers or b"[" in block or b"]" in block:
-            return None
-        rows = block.replace(b"\r\n", b"\n").replace(b"\r", b"\n").removesuffix(b"\n")
-        return plain_rows.of(self.columns).read(b"[" + rows.replace(b"\n", b"],[") + b"]")
-
     def _by_column(self, lines: Iterable[list[str]]) -> Matrix | None:
         """Read rows whose cells all fit; None where one does not."""
         cells: list[str] = []
@@ -173,6 +171,14 @@ class _Table:
 
     def _lines(self, block: slice) -> Iterator[list[str]]:
         return _lines(self.body[block], block.start - self.begin)
+
+
+def _plain(rows: bytes, columns: Columns) -> Matrix | None:
+    """Read rows of numbers as JSON has them; None where there is aught else."""
+    if not columns.only_numbers or b"[" in rows or b"]" in rows:
+        return None
+    rows = rows.replace(b"\r\n", b"\n").replace(b"\r", b"\n").removesuffix(b"\n")
+    return plain_rows.of(columns).read(b"[" + rows.replace(b"\n", b"],[") + b"]")
 
 
 def _table(body: bytes, columns: Columns) -> _Table:

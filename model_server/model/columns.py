@@ -43,6 +43,8 @@ class Columns:
         Where each feature stands, where no header says otherwise.
     only_numbers : bool
         Whether no feature is a text.
+    named_by_number : bool
+        Whether a feature's name could be a number of a row.
     row_limit_bytes : int
         No row that means anything is longer: what is, is not taken apart to say what it holds.
     """
@@ -57,6 +59,7 @@ class Columns:
             else None
             for feature in features
         ]
+        self.named_by_number = any(map(numbers.is_number, self.names))
         self.only_numbers = all(feature.type == "number" for feature in features)
         texts = sum(map(len, self.names)) + sum(
             max(map(len, feature.categories), default=0) for feature in features

@@ -32,6 +32,8 @@ JSON, CSV, LINES = media_types.JSON, media_types.CSV, media_types.JSON_LINES
         (CSV, MIXED, b"colour,a\nblue,2\n", [[2, 0]]),
         (CSV, ONE, b"6.5\n7\n", [[6.5], [7]]),
         (CSV, ONE, b"a\n6.5\n", [[6.5]]),
+        (CSV, Columns([Feature(name="2"), B]), b"2,b\n6.5,7\n", [[6.5, 7]]),
+        (CSV, Columns([Feature(name="2"), Feature(name="1")]), b"1,2\n6.5,7\n", [[7, 6.5]]),
     ],
 )
 def test_decode(
