@@ -6,6 +6,8 @@ whoever looks at it cell by cell.
 
 import functools
 import itertools
+import re
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -18,6 +20,9 @@ from model_server.model.columns import Columns, Matrix
 NOT_PLAIN = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError)
 """What the decoders raise."""
 
+_NOT_A_NAME = re.compile(r'[\x00-\x1f"\\]')
+"""What msgspec takes in no name; objects of such a model are looked at cell by cell."""
+
 
 class PlainRows:
     """The decoders of a model's rows.
@@ -29,22 +34,16 @@ class PlainRows:
     Attributes
     ----------
     row, table, request : msgspec.json.Decoder
-        Of a list in feature order or an object by name; of ``[row, ...]``; of
+        Of a list in feature order or, by plain names, an object; of ``[row, ...]``; of
         ``{"instances": [row, ...]}``.
     """
 
     def __init__(self, columns: Columns) -> None:
         self._columns = columns
         types = [float if feature.type == "number" else str for feature in columns.features]
-        by_name = msgspec.defstruct(
-            "ByName",
-            [
-                (f"feature_{place}", type_, msgspec.field(name=name))
-                for place, (name, type_) in enumerate(zip(columns.names, types, strict=True))
-            ],
-            forbid_unknown_fields=True,
-        )
-        row: Any = tuple[tuple(types)] | by_name  # type: ignore[misc]
+        row: Any = tuple[tuple(types)]  # type: ignore[misc]
+        if not any(map(_NOT_A_NAME.search, columns.names)):
+            row |= _by_name(columns, types)
         request = msgspec.defstruct("Request", [("instances", list[row])])
         self.row: msgspec.json.Decoder[Any] = msgspec.json.Decoder(row)
         self.table: msgspec.json.Decoder[Any] = msgspec.json.Decoder(list[row])
@@ -74,6 +73,17 @@ class PlainRows:
 def of(columns: Columns) -> PlainRows:
     """Return the decoders of a model's rows, which are made once."""
     return PlainRows(columns)
+
+
+def _by_name(columns: Columns, types: Sequence[type]) -> type[msgspec.Struct]:
+    return msgspec.defstruct(
+        "ByName",
+        [
+            (f"feature_{place}", type_, msgspec.field(name=name))
+            for place, (name, type_) in enumerate(zip(columns.names, types, strict=True))
+        ],
+        forbid_unknown_fields=True,
+    )
 
 
 def _matrix(cells: Any, n_rows: int, n_features: int) -> Matrix:

@@ -122,6 +122,19 @@ def test_blocks_of_any_length_are_read_as_the_whole_is(name: str, columns: Colum
     check()
 
 
+@pytest.mark.parametrize(
+    "name",
+    ['say, "y"', "back\\slash", "line\nbreak", "\0"],
+    ids=["quotes", "backslash", "line", "nothing"],
+)
+@pytest.mark.parametrize("n_rows", [1, 20_000])
+def test_a_feature_may_have_any_name(name: str, n_rows: int) -> None:
+    columns = Columns([Feature(name=name), Feature(name="AGE")])
+    rows = [{name: 1.5, "AGE": 2}] * n_rows
+    read = at_once(JSONReader().steps(json.dumps({"instances": rows}).encode(), columns))
+    assert read.tolist() == [[1.5, 2.0]] * n_rows
+
+
 LATE = 20_000
 
 
