@@ -202,6 +202,7 @@ class ServerProcess(_Site):
 
     http_port: int
     grpc_port: int
+    health_port: int | None
 
     def __init__(
         self,
@@ -237,6 +238,7 @@ class ServerProcess(_Site):
 
     def _address(self, serving: dict[str, Any]) -> str:
         self.http_port, self.grpc_port = serving["http_port"], serving["grpc_port"]
+        self.health_port = serving.get("health_port")
         return f"{self._scheme}://{HOST}:{self.http_port}"
 
 

@@ -17,6 +17,7 @@
         ├── UnsupportedMedia    415
         ├── HeaderTooLarge      431
         ├── Unexpected          500  INTERNAL
+        ├── Unsupported         501
         ├── ModelNotReady       503  UNAVAILABLE
         ├── Overloaded          503  UNAVAILABLE
         └── MemoryShort         507
@@ -190,6 +191,12 @@ class Unexpected(RequestError):
 
     def __init__(self, error: Exception) -> None:
         super().__init__(f"{type(error).__name__}: see the server's log")
+
+
+class Unsupported(RequestError):
+    """A part of HTTP that this server does not do."""
+
+    status = 501
 
 
 class ModelNotReady(RequestError):

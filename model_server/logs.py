@@ -45,8 +45,8 @@ def begin(level: str, *, access: bool) -> None:
 def config(level: str, *, access: bool) -> dict[str, Any]:
     """Return the configuration for ``logging.config.dictConfig``.
 
-    KServe and uvicorn only speak of trouble: what they say at each start and each request is told
-    once by this server.
+    KServe only speaks of trouble: what it says at each start and each request is told once by this
+    server.
     """
     level = level.upper()
     quiet = {"level": "DEBUG" if level == "DEBUG" else "WARNING"}
@@ -65,8 +65,7 @@ def config(level: str, *, access: bool) -> dict[str, Any]:
         "root": {"handlers": ["stderr"], "level": level},
         "loggers": {
             "kserve": quiet,
-            "uvicorn": quiet,
-            "uvicorn.access": {"level": "INFO" if access else "WARNING"},
+            "model_server.access": {"level": "INFO" if access else "WARNING"},
         },
     }
 

@@ -1,6 +1,7 @@
 """The server: the applications and listeners of every protocol, wired together, and signals."""
 
 import asyncio
+import contextlib
 import faulthandler
 import functools
 import logging
@@ -10,16 +11,18 @@ from collections.abc import Callable
 
 import grpc
 import uvloop
-from starlette.types import ASGIApp
 
 from model_server import overrides
-from model_server.http import connection, listener
-from model_server.http.admission import Admission
 from model_server.http.allowed_routes import AllowedRoutes
+from model_server.http.asgi import Application
 from model_server.http.authentication import Authentication, Tokens
-from model_server.http.connection import Connection, Limits
 from model_server.http.fast_path import FastPath
-from model_server.http.listener import HTTPServer, listen
+from model_server.http.health_routes import HealthRoutes
+from model_server.http.limits import Limits
+from model_server.http.listener import Listener, listen
+from model_server.http.messages import Handler
+from model_server.http.roster import Roster
+from model_server.http.service import Service
 from model_server.http.tls import Certificate
 from model_server.inference.health import Health
 from model_server.inference.in_flight import InFlightLimiter
@@ -28,12 +31,18 @@ from model_server.kserve import rest
 from model_server.kserve.histograms import StageHistograms
 from model_server.kserve.predictor import BrokenPredictor, Predictor
 from model_server.kserve.repository import Repository
+from model_server.metrics import CONNECTIONS
 from model_server.sagemaker.routes import Platform
 from model_server.settings import Settings
 
 log = logging.getLogger("model_server")
 
 _HOUSE_S = 1
+
+_PROBES = 64
+_PROBE_BYTES = 16 * 1024
+_PROBE_S = 5
+"""What the port of health and metrics takes: connections, bytes of a head, seconds for it."""
 
 
 def check_packages() -> None:
@@ -44,10 +53,10 @@ def check_packages() -> None:
     ModelServerError
     """
     overriding = (
-        *(Connection, HTTPServer, kserve_grpc.Interceptor),
+        kserve_grpc.Interceptor,
         *(BrokenPredictor, Predictor, Repository, rest.BytesDataPlane),
     )
-    overrides.check(overriding, {**connection.USED, **listener.USED, **rest.USED})
+    overrides.check(overriding, rest.USED)
 
 
 class Server:
@@ -89,51 +98,58 @@ class Server:
         ModelServerError
             If a port is taken.
         """
-        with listen(self._settings.http_port, "--http-port") as http:
-            if self._settings.grpc:
-                listen(self._settings.grpc_port, "--grpc-port").close()
-            uvloop.run(self._run(http, on_serving))
+        settings = self._settings
+        with contextlib.ExitStack() as ports:
+            http = ports.enter_context(listen(settings.http_port, "--http-port"))
+            health = None
+            if settings.health_port is not None:
+                health = ports.enter_context(listen(settings.health_port, "--health-port"))
+            if settings.grpc:
+                listen(settings.grpc_port, "--grpc-port").close()
+            uvloop.run(self._run(http, health, on_serving))
 
-    async def _run(self, http: socket.socket, on_serving: Callable[[int], None]) -> None:
+    async def _run(
+        self,
+        http: socket.socket,
+        health_port: socket.socket | None,
+        on_serving: Callable[[int], None],
+    ) -> None:
         settings, health = self._settings, self._health
         port = http.getsockname()[1]
         grpc_server, grpc_port = self._grpc()
-
-        def started() -> None:
-            log.info(
-                "serving",
-                extra={
-                    "models": list(self._repository.models),
-                    "http_port": port,
-                    "grpc_port": grpc_port,
-                },
-            )
-            on_serving(port)
-
-        http_server = self._http(started)
+        listener, watched = self._listener(), self._health_listener()
         closing = asyncio.Event()
-        stop = functools.partial(self._stop, http_server, grpc_server, closing)
+        stop = functools.partial(self._stop, listener, grpc_server, closing)
         for sig in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(sig, stop)
         async with asyncio.TaskGroup() as tasks:
             if grpc_server is not None:
                 await grpc_server.start()
-            background = [tasks.create_task(self._keep_house(http_server))]
+            background = [tasks.create_task(self._keep_house(listener, watched))]
             if settings.health_interval_s:
                 watch = health.watch(self._repository.served, settings.health_interval_s)
                 background.append(tasks.create_task(watch))
-            serving = tasks.create_task(http_server.serve(sockets=[http]))
+            listener.start(http)
+            told = {"models": list(self._repository.models), "http_port": port}
+            told["grpc_port"] = grpc_port
+            if health_port is not None:
+                watched.start(health_port)
+                told["health_port"] = health_port.getsockname()[1]
+            log.info("serving", extra=told)
+            on_serving(port)
             await closing.wait()
-            http_server.should_exit = True
+            closed = tasks.create_task(listener.close(settings.drain_timeout_s))
             if grpc_server is not None:
-                await grpc_server.stop(0 if http_server.force_exit else settings.drain_timeout_s)
-            await serving
+                await grpc_server.stop(0 if listener.hurried else settings.drain_timeout_s)
+            await closed
+            if health_port is not None:
+                await watched.close(0)
             for task in background:
                 task.cancel()
         faulthandler.cancel_dump_traceback_later()
         log.info("stopped")
 
-    def _http(self, on_started: Callable[[], None]) -> HTTPServer:
+    def _listener(self) -> Listener:
         settings = self._settings
         limits = Limits(
             connections=settings.connections_limit,
@@ -141,18 +157,39 @@ class Server:
             body_bytes=settings.body_limit_bytes,
             header_timeout_s=settings.header_timeout_s,
             body_timeout_s=settings.body_timeout_s,
-            drain_timeout_s=settings.drain_timeout_s,
-        )
-        return HTTPServer(
-            self.application(),
-            limits.fit_to_open_files(),
-            self._health,
-            self._certificate,
-            on_started,
+        ).fit_to_open_files()
+        roster = Roster(limits.connections, limits.late_connections, self._limiter)
+        CONNECTIONS.set_function(lambda: len(roster))
+        self._limiter.tell()
+        return Listener(
+            Service(
+                handler=self.handler(),
+                authentication=None if self._tokens is None else Authentication(self._tokens),
+                limits=limits,
+                limiter=self._limiter,
+                roster=roster,
+                health=self._health,
+                certificate=self._certificate,
+            )
         )
 
-    def application(self) -> ASGIApp:
-        """Return what answers a request: from the outermost, tokens, limits, predictions, all else.
+    def _health_listener(self) -> Listener:
+        """Return what answers probes: it shares nothing with the rest but this process."""
+        limiter = InFlightLimiter(_PROBES, _PROBE_BYTES)
+        return Listener(
+            Service(
+                handler=HealthRoutes(self._health, self._repository.served),
+                authentication=None,
+                limits=Limits(_PROBES, _PROBE_BYTES, _PROBE_BYTES, _PROBE_S, _PROBE_S),
+                limiter=limiter,
+                roster=Roster(_PROBES, _PROBES, limiter),
+                health=self._health,
+                certificate=None,
+            )
+        )
+
+    def handler(self) -> Handler:
+        """Return what answers a request: from the outermost, predictions, then all else.
 
         KServe's routes come last and only those that are allowed.
         """
@@ -165,11 +202,10 @@ class Server:
             platform = Platform(settings, self._repository, self._health)
             routes += platform.add_routes(kserve_app)
         rest.describe_only(kserve_app, routes)
-        app: ASGIApp = FastPath(AllowedRoutes(kserve_app, routes), self._repository.served)
-        if platform is not None:
-            app = platform.invocations(app)
-        app = Admission(app, self._limiter, settings.body_limit_bytes)
-        return app if self._tokens is None else Authentication(app, self._tokens)
+        served = self._repository.served
+        others = AllowedRoutes(Application(kserve_app), routes)
+        handler: Handler = FastPath(HealthRoutes(self._health, served, others), served)
+        return handler if platform is None else platform.invocations(handler)
 
     def _grpc(self) -> tuple[grpc.aio.Server | None, int | None]:
         """Return the gRPC server and the port that it has."""
@@ -189,7 +225,7 @@ class Server:
             port = server.add_secure_port(address, kserve_grpc.credentials(self._certificate))
         return server, port
 
-    async def _keep_house(self, http_server: HTTPServer) -> None:
+    async def _keep_house(self, *listeners: Listener) -> None:
         """Do every so often what connections, certificate and the watch on this loop need."""
         stuck_timeout_s = self._settings.stuck_timeout_s
         while True:
@@ -197,21 +233,21 @@ class Server:
                 faulthandler.dump_traceback_later(stuck_timeout_s + _HOUSE_S, exit=True)
             if self._certificate is not None:
                 self._certificate.refresh()
-            await http_server.sweep()
+            for listener in listeners:
+                await listener.sweep()
             await asyncio.sleep(_HOUSE_S)
 
     def _stop(
-        self, http_server: HTTPServer, grpc_server: grpc.aio.Server | None, closing: asyncio.Event
+        self, listener: Listener, grpc_server: grpc.aio.Server | None, closing: asyncio.Event
     ) -> None:
         if self._health.stopping:
             log.warning("stopping at once, at a second signal")
-            http_server.force_exit = True
+            listener.hurry()
             closing.set()
             if grpc_server is not None:
                 self._hurry = asyncio.create_task(grpc_server.stop(0))
             return
         log.info("stopping", extra={"drain_delay_s": self._settings.drain_delay_s})
         self._health.stopping = True
-        for one in http_server.connections:
-            one.drain()
+        listener.drain()
         asyncio.get_running_loop().call_later(self._settings.drain_delay_s, closing.set)

@@ -7,6 +7,7 @@ and its schema in the chart are made from that.
 """
 
 import argparse
+import itertools
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -67,6 +68,11 @@ class Settings(BaseModel):
     )
     grpc: bool = Field(default=True, description="serve the v2 gRPC routes as well")
     grpc_port: Port = Field(8081, description="port of the v2 gRPC routes")
+    health_port: Port | None = Field(
+        None,
+        description="port of health and metrics alone, which no limit, token or certificate of the "
+        "others touches",
+    )
 
     skip_broken: bool = Field(
         default=False,
@@ -165,17 +171,22 @@ class Settings(BaseModel):
     def _go_together(self) -> Self:
         if (self.ssl_certfile is None) != (self.ssl_keyfile is None):
             raise ValueError("--ssl-certfile and --ssl-keyfile go together: set both or none")
-        if self.grpc and self.http_port == self.grpc_port != 0:
-            raise ValueError(
-                f"--http-port and --grpc-port are both {self.http_port}: "
-                "set another for one of them, or --no-grpc"
-            )
+        ports = [("--http-port", self.http_port), ("--health-port", self.health_port)]
+        if self.grpc:
+            ports.append(("--grpc-port", self.grpc_port))
+        for (flag, port), (other, taken) in itertools.combinations(ports, 2):
+            if port == taken and port:
+                cure = ", or --no-grpc" if other == "--grpc-port" else ""
+                raise ValueError(
+                    f"{flag} and {other} are both {port}: set another for one of them{cure}"
+                )
         return self
 
 
 _KINDS: dict[Any, tuple[str, str]] = {
     bool: ("", "true or false"),
     int: ("INT", "a whole number"),
+    Port | None: ("INT", "a whole number"),
     str: ("TEXT", "a text in UTF-8"),
     Path: ("PATH", "a path"),
     Path | None: ("PATH", "a path"),

@@ -4,10 +4,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from starlette.types import ASGIApp, Receive, Scope, Send
-
-from model_server.errors import MethodNotAllowed, NotOffered, RequestError
-from model_server.http.error_responses import send_error
+from model_server.errors import MethodNotAllowed, NotOffered
+from model_server.http.messages import Handler, Request, Response
 
 
 @dataclass(frozen=True)
@@ -15,7 +13,7 @@ class Route:
     """A method and a path, in which ``{name}`` stands for what a client chooses.
 
     Such a part has no slash in it; one that ends the path has no colon either, which parts a name
-    from a verb.
+    from a verb. A path that may be read by GET may be read by HEAD.
     """
 
     method: str
@@ -23,34 +21,36 @@ class Route:
 
 
 class AllowedRoutes:
-    """ASGI middleware that answers 404 or 405 to what is not in its list.
+    """Handler that answers 404 or 405 to what is not in its list.
 
     Parameters
     ----------
-    app : ASGI application
+    handler : handler
+        Of what is.
     routes : iterable of Route
     """
 
-    def __init__(self, app: ASGIApp, routes: Iterable[Route]) -> None:
-        self._app = app
+    def __init__(self, handler: Handler, routes: Iterable[Route]) -> None:
+        self._handler = handler
         self._methods: dict[re.Pattern[str], list[str]] = {}
         for route in routes:
-            self._methods.setdefault(_pattern(route.path), []).append(route.method)
+            methods = self._methods.setdefault(_pattern(route.path), [])
+            methods += ("GET", "HEAD") if route.method == "GET" else (route.method,)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """See the ASGI specification."""
-        if scope["type"] == "http" and (error := self._refusal(scope["method"], scope["path"])):
-            await send_error(send, error)
-            return
-        await self._app(scope, receive, send)
+    async def __call__(self, request: Request) -> Response:
+        """Answer a request.
 
-    def _refusal(self, method: str, path: str) -> RequestError | None:
+        Raises
+        ------
+        RequestError
+        """
+        method, path = request.method, request.path
         for pattern, methods in self._methods.items():
             if pattern.fullmatch(path):
                 if method in methods:
-                    return None
-                return MethodNotAllowed(f"Method Not Allowed: {method} {path}", ", ".join(methods))
-        return NotOffered(f"Not Found: {method} {path}")
+                    return await self._handler(request)
+                raise MethodNotAllowed(f"Method Not Allowed: {method} {path}", ", ".join(methods))
+        raise NotOffered(f"Not Found: {method} {path}")
 
 
 def _pattern(path: str) -> re.Pattern[str]:

@@ -6,11 +6,9 @@ import logging
 import re
 from pathlib import Path
 
-from starlette.types import ASGIApp, Receive, Scope, Send
-
 from model_server.errors import ModelServerError, Unauthorized
-from model_server.http.error_responses import send_error
 from model_server.http.file_watch import FileWatch
+from model_server.http.messages import Request
 from model_server.metrics import REJECTED
 
 log = logging.getLogger("model_server")
@@ -89,25 +87,23 @@ class Tokens:
 
 
 class Authentication:
-    """ASGI middleware that answers 401 to a request without a token; health and metrics are open.
+    """Lets requests with a token in, and those for health and metrics without one.
 
     Parameters
     ----------
-    app : ASGI application
     tokens : Tokens
     """
 
-    def __init__(self, app: ASGIApp, tokens: Tokens) -> None:
-        self._app = app
+    def __init__(self, tokens: Tokens) -> None:
         self._tokens = tokens
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """See the ASGI specification."""
-        if scope["type"] == "http" and scope["path"] not in _OPEN:
-            given = (value for name, value in scope["headers"] if name == b"authorization")
-            try:
-                self._tokens.check(next(given, None))
-            except Unauthorized as error:
-                await send_error(send, error)
-                return
-        await self._app(scope, receive, send)
+    def check(self, request: Request) -> None:
+        """See that a request may come in.
+
+        Raises
+        ------
+        Unauthorized
+        """
+        if request.path not in _OPEN:
+            given = (value for name, value in request.headers if name == b"authorization")
+            self._tokens.check(next(given, None))

@@ -1,281 +1,411 @@
-"""One HTTP connection, with limits on what its client may send and on how long it may take.
+"""One HTTP/1.1 connection: how long its client may take, and what it is answered.
 
-uvicorn's protocol waits for ever for a request's head and body, and takes a head of any length.
-This one is swept once a second by the server.
-
-It also offers applications to send a response's head and body in one write, where uvicorn makes
-two: on a loopback or a fast network a write costs about as much as all else that a small answer
-takes.
+A request is read whole before it is worked on, one at a time and in order; what a client sends
+ahead waits in a piece that is bounded, and then in the system's buffers. Its states, and how long
+each may last, are drawn in `model_server.http.state`.
 """
 
 import asyncio
+import contextlib
 import logging
-import resource
-from dataclasses import dataclass, replace
-from typing import Any, Self
+import socket
+from typing import cast
 
-from starlette.types import Receive, Scope, Send
 from typing_extensions import override
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from model_server.errors import (
-    BadRequest,
-    HeaderTooLarge,
+    MethodNotAllowed,
     Overloaded,
     RequestError,
-    TooLarge,
     TooSlow,
+    Unexpected,
 )
 from model_server.http import error_responses
-from model_server.inference.health import Health
-from model_server.metrics import DRAINED, REJECTED
+from model_server.http.messages import Request, Response
+from model_server.http.request_parser import DISCARDED, Asked, Reading, RequestParser
+from model_server.http.service import Service
+from model_server.http.state import State
+from model_server.metrics import DISCONNECTED, DRAINED, REJECTED
 
 log = logging.getLogger("model_server")
-
-JOIN = "model_server.join"
-"""The extension in a request's scope, a function, that sends its next two writes as one."""
+access = logging.getLogger("model_server.access")
 
 GONE = "the client has gone"
 """Why a request is cancelled whose connection is lost."""
 
-_OTHER_FILES = 256
-
-_LATE = 0.25
-"""So many connections beyond the limit, as a share of it, are still told why they are refused."""
+_KEEP_ALIVE_S = 65
+"""Longer than the idle time-out of a proxy in front, as KServe has it."""
 
 _FAREWELL_S = 1.0
 """How old a connection may be that is still waited for when the server stops."""
 
-_BODY_ROOM = 5
-"""So many times the longest body a request may be with all that chunks and trailers add."""
+_LINGER_S = 2.0
+
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_CLOSE, _KEEP_ALIVE = b"connection: close\r\n", b"connection: keep-alive\r\n"
 
 
-@dataclass(frozen=True)
-class Limits:
-    """What one connection, and how many of them, may take.
-
-    The time-outs of header and body count from the first byte of a request, that of a drain from
-    when the server was told to stop.
-    """
-
-    connections: int
-    header_bytes: int
-    body_bytes: int
-    header_timeout_s: float
-    body_timeout_s: float
-    drain_timeout_s: int
-
-    def fit_to_open_files(self) -> Self:
-        """Raise this process's limit on open files to what is wanted, or want less connections."""
-        wanted = int(self.connections * (1 + _LATE)) + _OTHER_FILES
-        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        if soft == resource.RLIM_INFINITY or wanted <= soft:
-            return self
-        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
-        if most == wanted:
-            return self
-        connections = max(int((most - _OTHER_FILES) / (1 + _LATE)), 1)
-        log.warning("at most %d connections, as %d files may be open", connections, most)
-        return replace(self, connections=connections)
+_READING = {Reading.NOTHING: State.IDLE, Reading.HEAD: State.HEAD, Reading.BODY: State.BODY}
+_READS = frozenset(_READING.values())
+_LATE = {State.HEAD: ("header_timeout", "header"), State.BODY: ("body_timeout", "request")}
+_ENDS = frozenset((State.LINGERING, State.CLOSED))
 
 
-class JoiningTransport:
-    """A transport that can be told to keep the next write back until the one after it.
+class Connection(asyncio.Protocol):
+    """An HTTP/1.1 connection within its limits.
 
     Parameters
     ----------
-    transport : asyncio.Transport
-        Does everything else.
+    service : Service
+
+    Attributes
+    ----------
+    state : State
+    client : (str, int) or None
+        The address that it came from.
+    secure : bool
+        Whether TLS is spoken.
+    since_s : float
+        When this state began, in the time of the roster; that of a request, with its first byte.
+    held_bytes : int
+        The room that it takes of all bodies': of one that comes in, or of an unread answer.
     """
 
-    def __init__(self, transport: asyncio.Transport) -> None:
-        self._transport = transport
-        self._joining = False
-        self._head = b""
-
-    def join(self) -> None:
-        """Send the next two writes as one."""
-        self._joining = True
-
-    def write(self, data: bytes) -> None:
-        """Write, or keep back the first of two."""
-        if self._transport.is_closing():
-            return
-        if self._joining:
-            self._joining = False
-            self._head = data
-            return
-        if self._head:
-            data = self._head + data
-            self._head = b""
-        self._transport.write(data)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
-
-
-class Connection(HttpToolsProtocol):
-    """An HTTP/1.1 connection within its limits."""
-
-    def __init__(self, *args: Any, limits: Limits, health: Health, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._limits = limits
-        self._health = health
-        self._header_timeout_s = limits.header_timeout_s
-        self._room_bytes = limits.header_bytes
-        self._in_head = True
-        self._in_body = False
-        self._begun = False
-        self._since_s = 0.0
-        self._unsent_bytes = 0
-        self._unsent_since_s = 0.0
-        self._too_many = False
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._roster = service.roster
+        self._loop = asyncio.get_running_loop()
+        self._transport = cast("asyncio.Transport", None)
+        self._parser = RequestParser(self, service.limits, service.roster)
         self._task: asyncio.Task[None] | None = None
+        self.state = State.HANDSHAKE
+        self.client: tuple[str, int] | None = None
+        self.secure = False
+        self.since_s = self._moved_s = service.roster.now_s
+        self.held_bytes = 0
+        self._ahead = b""
+        self._at = 0
+        self._paused = False
+        self._fresh = True
+        self._too_many = False
+        self._ended = False
+        self._ended_sweeps = 0
+        self._unread = False
+        self._unsent_bytes = self._discarded_bytes = 0
+
+    # What asyncio tells.
+
+    def accept(self, accepted: socket.socket) -> None:
+        """Take a connection that the system has accepted, or prepare to refuse one too many."""
+        self._too_many = not self._roster.add(self)
+        if self._too_many and self._roster.crowded:
+            accepted.close()
+            self.connection_lost(None)
+        else:
+            self._task = self._loop.create_task(self._connect(accepted))
 
     @override
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Take a connection, or prepare to refuse one too many."""
-        joining = JoiningTransport(transport)
-        self._extensions = {JOIN: joining.join}
-        super().connection_made(joining)  # type: ignore[arg-type]
-        self._since_s = self.loop.time()
-        beyond = len(self.connections) - self._limits.connections
-        if beyond > 0:
-            REJECTED.labels("connections").inc()
-            self._too_many = True
-            if beyond > _LATE * self._limits.connections:
-                self.transport.abort()
-
-    @override
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Stop working on what no one will read."""
-        super().connection_lost(exc)
-        if self._task is not None and self.cycle.disconnected:
-            self._task.cancel(GONE)
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin to listen to the client: it is connected, and TLS is spoken where it has to be."""
+        self._transport = cast("asyncio.Transport", transport)
+        peer = transport.get_extra_info("peername")
+        self.client = tuple(peer[:2]) if peer else None
+        self.secure = self._service.certificate is not None
+        self._task = None
+        self._wait_in(State.IDLE)
 
     @override
     def data_received(self, data: bytes) -> None:
-        """Parse what came, where there is room for it."""
-        if len(data) > self._room_bytes and self._overflows(data):
+        """Parse what came, up to the end of a request."""
+        if self.state is State.LINGERING:
+            self._discarded_bytes += len(data)
+            if self._discarded_bytes > DISCARDED * self._service.limits.body_bytes:
+                self._abort()
             return
-        super().data_received(data)
-        if self._in_head or self._in_body:
-            self._room_bytes -= len(data)
+        self._ahead = self._ahead[self._at :] + data if self._ahead else data
+        self._at = 0
+        self._go_on()
 
     @override
-    def on_message_begin(self) -> None:
-        """Begin to wait for the head."""
-        super().on_message_begin()
-        self.scope["extensions"] = self._extensions  # type: ignore[typeddict-item]
-        self._begun = self._in_head = True
-        self._since_s = self.loop.time()
+    def eof_received(self) -> bool:
+        """Answer a client that sends no more what it has asked."""
+        self._ended = True
+        return self.state in (State.WORKING, State.UNREAD) and not self.secure
 
     @override
-    def on_headers_complete(self) -> None:
-        """Begin to wait for the body."""
-        self._in_head, self._in_body = False, True
-        self._room_bytes = _BODY_ROOM * self._limits.body_bytes
-        super().on_headers_complete()
+    def pause_writing(self) -> None:
+        """Wait for the client to read, and count what it does not."""
+        self._unread = True
+        self._roster.hold_unread(self, self._transport.get_write_buffer_size())
 
     @override
-    def on_message_complete(self) -> None:
-        """Wait for nothing but the answer."""
-        super().on_message_complete()
-        self._in_body = False
-        self._room_bytes = self._limits.header_bytes
+    def resume_writing(self) -> None:
+        """Go on."""
+        self._unread = False
+        if self.state is State.UNREAD:
+            self._roster.free(self)
+            self._wait_in(_READING[self._parser.reading])
+            self._go_on()
 
-    def sweep(self, now_s: float) -> None:
-        """End the connection if its client takes too long to send or to read.
+    @override
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop working on what no one will read, and let everything go."""
+        if self.state is State.CLOSED:
+            return
+        self.state = State.CLOSED
+        if self._task is not None:
+            self._task.cancel(GONE)
+        self._roster.remove(self)
+        self._let_go()
 
-        Parameters
-        ----------
-        now_s : float
-            The event loop's time.
+    # What the parser asks.
+
+    def check(self, request: Request) -> None:
+        """See by its head whether a request may come in.
+
+        Raises
+        ------
+        RequestError
         """
-        waited_s = now_s - self._since_s
-        if self._in_head and not self._begun and waited_s > self._header_timeout_s:
-            self.transport.close()
-        elif self._in_head and self._begun and waited_s > self._limits.header_timeout_s:
-            REJECTED.labels("header_timeout").inc()
-            self._refuse(TooSlow(f"no whole header in {self._limits.header_timeout_s} s"))
-        elif self._in_body and waited_s > self._limits.body_timeout_s:
-            REJECTED.labels("body_timeout").inc()
-            self._refuse(TooSlow(f"no whole request in {self._limits.body_timeout_s} s"))
-        self._sweep_unsent(now_s)
+        if self._too_many:
+            raise Overloaded("connections")
+        if request.method == "CONNECT":
+            raise MethodNotAllowed("CONNECT: this server is no proxy", "GET, HEAD, POST")
+        if self._service.authentication is not None:
+            self._service.authentication.check(request)
+
+    def tell_to_send(self) -> None:
+        """Tell a client that waits for it to send the body."""
+        self._transport.write(_CONTINUE)
+
+    # What roster and listener ask.
+
+    @property
+    def idle(self) -> bool:
+        """Whether no request has begun."""
+        return self.state in (State.HANDSHAKE, State.IDLE)
+
+    def evict(self, reason: str) -> None:
+        """Let the client go, and say why where it has begun a request."""
+        if self.state in (State.HEAD, State.BODY):
+            self._write(error_responses.answer(Overloaded(reason)), _CLOSE, head_only=False)
+        if self.state in (State.HEAD, State.BODY) and not self.secure:
+            self._close()
+        else:
+            self._abort()
+
+    def sweep(self) -> None:
+        """End the connection if its client takes too long to send or to read."""
+        if self.state in (State.UNREAD, State.LINGERING):
+            self._sweep_unsent()
+        elif self.state is not State.WORKING:
+            if self._roster.now_s - self.since_s > self._patience_s():
+                self._lose_patience()
+        elif self._ended:  # one that has closed its half alone is answered by now, or has gone
+            self._ended_sweeps += 1
+            if self._ended_sweeps > 1:
+                self._abort()
 
     def drain(self) -> None:
-        """Close with the answer in flight, as the server stops soon."""
-        if self.cycle is not None and not self.cycle.response_complete:
-            self.cycle.keep_alive = False
+        """Count a request that is in flight when the server is told to stop."""
+        if self.state is State.WORKING:
             DRAINED.labels("in flight").inc()
 
-    @override
-    def shutdown(self) -> None:
-        """Close once what was begun is answered; a new connection may still ask."""
-        self._header_timeout_s = min(self._header_timeout_s, _FAREWELL_S)
-        if not self._in_head:
-            super().shutdown()
+    def finish(self) -> None:
+        """Close where nothing is begun; a new connection may still ask for a moment."""
+        fresh = self._fresh and self._roster.now_s - self.since_s <= _FAREWELL_S
+        if self.state is State.IDLE and not fresh:
+            self._close()
+        elif self.state is State.HANDSHAKE and not fresh:
+            self._abort()
 
-    @override
-    def send_400_response(self, msg: str) -> None:
-        """Refuse what is not HTTP."""
-        self._refuse(BadRequest(f"not an HTTP/1.1 request: {msg}"))
+    def cut_off(self) -> None:
+        """Answer what is still worked on with an error, and close."""
+        if self.state is State.WORKING and self._task is not None:
+            self._task.cancel()
+        else:
+            self._abort()
 
-    @override
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        if self._too_many:
-            app = _refuse_connection
-        if self._health.stopping:
-            cycle.keep_alive = False
+    # From bytes to answers.
+
+    async def _connect(self, accepted: socket.socket) -> None:
+        certificate = self._service.certificate
+        try:
+            await self._loop.connect_accepted_socket(
+                lambda: self, accepted, ssl=None if certificate is None else certificate.context
+            )
+        except (OSError, asyncio.CancelledError):
+            self._task = None
+            with contextlib.suppress(OSError):
+                accepted.shutdown(socket.SHUT_RDWR)
+            self.connection_lost(None)
+
+    def _abort(self) -> None:
+        """Close without a word."""
+        if self.state is not State.HANDSHAKE:
+            self._transport.abort()
+        elif self._task is not None:
+            self._task.cancel(GONE)
+
+    def _go_on(self) -> None:
+        """Parse, and answer, until the client or the handler is waited for."""
+        parser = self._parser
+        while self.state in _READS:
+            if parser.requests:
+                self._begin(parser.requests.popleft())
+            elif parser.last_words is not None:
+                self._refuse(parser.last_words)
+            elif self._at < len(self._ahead):
+                if self.state is State.IDLE:
+                    self.since_s = self._roster.now_s
+                self._at = parser.feed(self._ahead, self._at)
+                self.state = _READING[parser.reading]
+            else:
+                self._ahead, self._at = b"", 0
+                if self._ended:
+                    self._close()
+                break
+        waiting = self._at < len(self._ahead)
+        if waiting != self._paused and self.state not in _ENDS:
+            self._paused = waiting
+            if waiting:
+                self._transport.pause_reading()
+            else:
+                self._transport.resume_reading()
+
+    def _begin(self, asked: Asked) -> None:
+        """Have a request worked on, or answer why it is not."""
+        self._fresh = False
+        service = self._service
+        if service.health.stopping:
             DRAINED.labels("late").inc()
-        self._task = self.loop.create_task(cycle.run_asgi(app))
-        self._task.add_done_callback(self.tasks.discard)
-        self.tasks.add(self._task)
+        if asked.refusal is None and asked.counts:
+            try:
+                service.limiter.enter()
+            except Overloaded as error:
+                asked.refusal = error
+        if asked.refusal is not None:
+            service.limiter.shrink(asked.held_bytes)
+            self._answer(asked, error_responses.answer(asked.refusal))
+            return
+        self.state = State.WORKING
+        self._roster.works(self)
+        self._task = self._loop.create_task(self._work(asked))
 
-    @override
-    def _unsupported_upgrade_warning(self) -> None:
-        """Say nothing: a client that offers an upgrade is answered without one."""
+    async def _work(self, asked: Asked) -> None:
+        limiter = self._service.limiter
+        try:
+            response = await self._service.handler(asked.request)
+        except RequestError as error:
+            response = error_responses.answer(error)
+        except asyncio.CancelledError as cancelled:
+            if cancelled.args == (GONE,):
+                DISCONNECTED.inc()
+                return
+            response = error_responses.answer(Overloaded("the server stops"), close=True)
+        except Exception as error:
+            log.exception("%s %s failed", asked.request.method, asked.request.path)
+            response = error_responses.answer(Unexpected(error))
+        finally:
+            self._task = None
+            limiter.shrink(asked.held_bytes)
+            if asked.counts:
+                limiter.leave()
+        self._answer(asked, response)
+        self._go_on()
 
-    def _overflows(self, data: bytes) -> bool:
-        if self._in_body:
-            REJECTED.labels("body").inc()
-            self._refuse(TooLarge("the chunks are longer than any body may be; send fewer rows"))
-            return True
-        if data.find(b"\r\n\r\n", 0, self._room_bytes) >= 0:
-            return False
-        REJECTED.labels("header").inc()
-        limit_bytes = self._limits.header_bytes
-        self._refuse(HeaderTooLarge(f"the headers are longer than {limit_bytes} bytes; send less"))
-        return True
-
-    def _sweep_unsent(self, now_s: float) -> None:
-        unsent_bytes = self.transport.get_write_buffer_size()
-        if self.transport.is_closing() and unsent_bytes == 0:  # TLS waits for the client's farewell
-            self.transport.abort()
-        elif unsent_bytes == 0 or unsent_bytes != self._unsent_bytes:
-            self._unsent_bytes, self._unsent_since_s = unsent_bytes, now_s
-        elif now_s - self._unsent_since_s > self._limits.body_timeout_s:
-            REJECTED.labels("read_timeout").inc()
-            self.transport.abort()
+    def _answer(self, asked: Asked, response: Response) -> None:
+        if self.state is State.CLOSED:
+            return
+        request = asked.request
+        keeps = (
+            asked.keep_alive
+            and not (response.close or self._too_many)
+            and not self._service.health.stopping
+        )
+        line = _CLOSE if not keeps else b"" if request.version == "1.1" else _KEEP_ALIVE
+        if access.isEnabledFor(logging.INFO):
+            what = f"{request.method} {request.target.decode('latin-1')} HTTP/{request.version}"
+            access.info('%s - "%s" %d', (self.client or ("",))[0], what, response.status)
+        self._write(response, line, head_only=request.method == "HEAD")
+        if not keeps:
+            self._linger()
+        elif self._unread:
+            self._wait_in(State.UNREAD)
+        else:
+            self._wait_in(_READING[self._parser.reading])
 
     def _refuse(self, error: RequestError) -> None:
-        if self.transport.is_closing():
-            self.transport.abort()
+        """Answer what can't be read, and end."""
+        self._write(error_responses.answer(error), _CLOSE, head_only=False)
+        self._linger()
+
+    def _write(self, response: Response, line: bytes, *, head_only: bool) -> None:
+        self._transport.write(response.wire(self._roster.date, line, head_only=head_only))
+
+    def _wait_in(self, state: State) -> None:
+        """Wait for the client."""
+        self.state = state
+        self.since_s = self._moved_s = self._roster.now_s
+        self._roster.waits(self)
+
+    def _linger(self) -> None:
+        """Close; where the client may still send, take it until it has read the answer.
+
+        Bytes that nobody takes would have the system reset the connection, and the answer with it.
+        """
+        sends = self._parser.reading is not Reading.NOTHING or self._at < len(self._ahead)
+        if not sends or self._ended or not self._transport.can_write_eof():
+            self._close()
             return
-        if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
-            self.transport.write(error_responses.wire(error))
-        self.transport.close()
+        self._end()
+        self._transport.write_eof()
+        self._transport.resume_reading()
 
+    def _close(self) -> None:
+        """Close once what is written is sent, and TLS has said farewell."""
+        self._end()
+        self._transport.close()
 
-async def _refuse_connection(_: Scope, __: Receive, send: Send) -> None:
-    await error_responses.send_error(send, Overloaded("connections"), close=True)
+    def _end(self) -> None:
+        self._wait_in(State.LINGERING)
+        self._let_go()
 
+    def _let_go(self) -> None:
+        """Forget what was asked and not begun, and what was sent ahead."""
+        if not self._unread or self.state is State.CLOSED:
+            self._roster.free(self)
+        for asked in self._parser.requests:
+            self._service.limiter.shrink(asked.held_bytes)
+        self._parser.clear()
+        self._ahead, self._at = b"", 0
 
-USED = {
-    HttpToolsProtocol: ("connections", "cycle", "loop", "scope", "tasks", "transport"),
-    RequestResponseCycle: (
-        *("disconnected", "keep_alive", "response_complete", "response_started", "run_asgi"),
-    ),
-}
-"""What is used of uvicorn's own; see `model_server.overrides`."""
+    def _patience_s(self) -> float:
+        if self.state is State.IDLE and not self._fresh:
+            return _KEEP_ALIVE_S
+        limits = self._service.limits
+        return limits.body_timeout_s if self.state is State.BODY else limits.header_timeout_s
+
+    def _lose_patience(self) -> None:
+        if self.state is State.IDLE:
+            self._close()
+        elif self.state is State.HANDSHAKE:
+            REJECTED.labels("handshake_timeout").inc()
+            self._abort()
+        else:
+            reason, what = _LATE[self.state]
+            REJECTED.labels(reason).inc()
+            self._refuse(TooSlow(f"no whole {what} in {self._patience_s()} s"))
+
+    def _sweep_unsent(self) -> None:
+        waited_s = self._roster.now_s - self._moved_s
+        unsent_bytes = self._transport.get_write_buffer_size()
+        if unsent_bytes == 0:
+            if waited_s > _LINGER_S:
+                self._abort()
+        elif unsent_bytes != self._unsent_bytes:
+            self._unsent_bytes = unsent_bytes
+            self._moved_s = self._roster.now_s
+        elif waited_s > self._service.limits.body_timeout_s:
+            REJECTED.labels("read_timeout").inc()
+            self._abort()

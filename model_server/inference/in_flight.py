@@ -1,5 +1,8 @@
 """How many requests may be in flight, and how long all their bodies together may be."""
 
+import contextlib
+from collections.abc import Iterator
+
 from model_server.errors import Overloaded
 from model_server.metrics import BODY_BYTES, IN_FLIGHT, REJECTED
 
@@ -19,11 +22,32 @@ class InFlightLimiter:
         self._bytes_limit = bytes_limit
         self._requests = 0
         self._bytes = 0
+
+    def tell(self) -> None:
+        """Have the metrics tell of this limiter."""
         IN_FLIGHT.set_function(lambda: self._requests)
         BODY_BYTES.set_function(lambda: self._bytes)
 
-    def enter(self, length_bytes: int) -> None:
-        """Take a place for a request; `leave` gives it back.
+    @contextlib.contextmanager
+    def inside(self, length_bytes: int) -> Iterator[None]:
+        """Hold place and room for a request whose body has come in.
+
+        Raises
+        ------
+        Overloaded
+        """
+        self.grow(length_bytes)
+        try:
+            self.enter()
+            try:
+                yield
+            finally:
+                self.leave()
+        finally:
+            self.shrink(length_bytes)
+
+    def enter(self) -> None:
+        """Take a place for a whole request; `leave` gives it back.
 
         Raises
         ------
@@ -32,22 +56,32 @@ class InFlightLimiter:
         if self._requests >= self._requests_limit:
             REJECTED.labels("requests").inc()
             raise Overloaded("requests")
-        self.grow(length_bytes)
         self._requests += 1
 
+    def leave(self) -> None:
+        """Give back the place of a request."""
+        self._requests -= 1
+
+    def fits(self, length_bytes: int) -> bool:
+        """Tell whether there is room for so much more of bodies."""
+        return self._bytes + length_bytes <= self._bytes_limit
+
     def grow(self, length_bytes: int) -> None:
-        """Take more room for the body of a request that has a place.
+        """Take room for what has come in of a body; `shrink` gives it back.
 
         Raises
         ------
         Overloaded
         """
-        if self._bytes + length_bytes > self._bytes_limit:
+        if not self.fits(length_bytes):
             REJECTED.labels("bytes").inc()
             raise Overloaded("bytes")
+        self.add(length_bytes)
+
+    def add(self, length_bytes: int) -> None:
+        """Take room whether it is there or not."""
         self._bytes += length_bytes
 
-    def leave(self, length_bytes: int) -> None:
-        """Give back the place and the whole room of a request."""
-        self._requests -= 1
+    def shrink(self, length_bytes: int) -> None:
+        """Give back room."""
         self._bytes -= length_bytes

@@ -63,11 +63,8 @@ class Interceptor(AsyncServerInterceptor):
             if self._tokens is not None:
                 metadata = dict(context.invocation_metadata() or ())
                 self._tokens.check(str(metadata.get("authorization", "")).encode())
-            self._limiter.enter(length_bytes)
-            try:
+            with self._limiter.inside(length_bytes):
                 return await method(request_or_iterator, context)
-            finally:
-                self._limiter.leave(length_bytes)
         except Exception as error:  # noqa: BLE001 - the client gets a status, the log the rest
             told = ours(error)
             await context.abort(StatusCode[told.grpc_status], str(told))

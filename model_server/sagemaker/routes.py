@@ -3,16 +3,17 @@
 ``/invocations`` and ``/models/{name}/invoke`` are handed on as ``/v1/models/{name}:predict``.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Query
-from fastapi.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from fastapi.responses import Response as EmptyResponse
 
 from model_server.errors import ModelServerError, NotAcceptable
 from model_server.formats import negotiation
 from model_server.http.allowed_routes import Route
+from model_server.http.messages import Handler, Request, Response
 from model_server.inference.health import Health
 from model_server.kserve.repository import Repository
 from model_server.model import directory as model_directory
@@ -30,15 +31,15 @@ _MODEL_ROUTES = (
     Route("DELETE", "/models/{name}"),
 )
 _BEFORE, _AFTER = "/models/", "/invoke"
-_ANY = b"*/*"
+_ANY = "*/*"
 
 
 class Invocations:
-    """ASGI middleware that gives the platform's predictions the paths of v1.
+    """Handler that gives the platform's predictions the paths of v1.
 
     Parameters
     ----------
-    app : ASGI application
+    handler : handler
         That of the v1 routes.
     model : str, optional
         The name of the model that ``/invocations`` asks; None where each request names its own.
@@ -51,8 +52,8 @@ class Invocations:
         If there is no such media type.
     """
 
-    def __init__(self, app: ASGIApp, model: str | None, default_accept: str) -> None:
-        self._app = app
+    def __init__(self, handler: Handler, model: str | None, default_accept: str) -> None:
+        self._handler = handler
         self._model = model
         self._default_accept = default_accept.encode()
         try:
@@ -60,15 +61,14 @@ class Invocations:
         except NotAcceptable as error:
             raise ModelServerError(f"--default-accept: {error}") from error
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """See the ASGI specification."""
-        if scope["type"] == "http" and (name := self._asked(scope["path"])) is not None:
-            scope = {**scope, "path": f"/v1/models/{name}:predict"}
-            accept = next((value for key, value in scope["headers"] if key == b"accept"), _ANY)
-            if accept.strip() == _ANY:
-                others = [header for header in scope["headers"] if header[0] != b"accept"]
-                scope["headers"] = [*others, (b"accept", self._default_accept)]
-        await self._app(scope, receive, send)
+    async def __call__(self, request: Request) -> Response:
+        """Answer a request."""
+        if (name := self._asked(request.path)) is not None:
+            request = replace(request, path=f"/v1/models/{name}:predict")
+            if (request.header(b"accept") or _ANY).strip() == _ANY:
+                others = [header for header in request.headers if header[0] != b"accept"]
+                request.headers = [*others, (b"accept", self._default_accept)]
+        return await self._handler(request)
 
     def _asked(self, path: str) -> str | None:
         if self._model is not None:
@@ -102,7 +102,7 @@ class Platform:
     def add_routes(self, application: FastAPI) -> list[Route]:
         """Add the platform's routes to an application, and return what it may be asked by them."""
         add = application.add_api_route
-        add("/ping", self.ping, response_class=Response, tags=["SageMaker"])
+        add("/ping", self.ping, response_class=EmptyResponse, tags=["SageMaker"])
         add("/execution-parameters", self.execution_parameters, tags=["SageMaker"])
         if not self._settings.multi_model:
             return list(_ROUTES)
@@ -111,17 +111,17 @@ class Platform:
         _add_models(application, hosting)
         return [*_ROUTES, *_MODEL_ROUTES]
 
-    def invocations(self, app: ASGIApp) -> ASGIApp:
+    def invocations(self, handler: Handler) -> Handler:
         """Return what stands before the v1 routes, and hands the platform's predictions on."""
-        return Invocations(app, self._model, self._settings.default_accept)
+        return Invocations(handler, self._model, self._settings.default_accept)
 
-    async def ping(self) -> Response:
+    async def ping(self) -> EmptyResponse:
         """Tell whether the model answered its golden rows when it was last looked at."""
         if self._model is None:
             sound = not self._health.broken
         else:
             sound = self._repository.models[self._model].ready
-        return Response(status_code=200 if sound and not self._health.stopping else 503)
+        return EmptyResponse(status_code=200 if sound and not self._health.stopping else 503)
 
     async def execution_parameters(self) -> dict[str, Any]:
         """Tell how a batch transform is best sent."""

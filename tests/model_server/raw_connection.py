@@ -1,6 +1,7 @@
 """A plain TCP connection, to send what no HTTP library would."""
 
 import socket
+import struct
 from types import TracebackType
 from typing import Self
 
@@ -21,8 +22,9 @@ GOOD = request(b'{"instances": [[6.5]]}')
 class RawConnection:
     """A connection to a server; `read` takes one answer from it."""
 
-    def __init__(self, server: ServerProcess) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", server.http_port), DEADLINE_S)
+    def __init__(self, server: ServerProcess, port: int | None = None) -> None:
+        port = port or server.http_port
+        self._socket = socket.create_connection(("127.0.0.1", port), DEADLINE_S)
         self._stream = self._socket.makefile("rb")
 
     def __enter__(self) -> Self:
@@ -41,19 +43,30 @@ class RawConnection:
         self._socket.sendall(data)
 
     def reset(self) -> None:
-        """Go away without a word."""
-        self._socket.shutdown(socket.SHUT_RDWR)
+        """Go away as a process that is killed does: with a reset."""
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._stream.close()
+        self._socket.close()
+
+    def shut_down(self, how: int) -> None:
+        """Close a half of it, or both."""
+        self._socket.shutdown(how)
 
     def read(self) -> tuple[int, dict[str, str], bytes]:
         """Return status, headers and body of the next answer."""
+        status, headers = self.read_head()
+        body = self._stream.read(int(headers.get("content-length", 0)))
+        return status, headers, body
+
+    def read_head(self) -> tuple[int, dict[str, str]]:
+        """Return status and headers of the next answer."""
         status = self._stream.readline().split()
         assert len(status) > 1, "the connection was closed without an answer"
         headers = {}
         while line := self._stream.readline().strip():
             name, _, value = line.decode().partition(": ")
             headers[name.lower()] = value
-        body = self._stream.read(int(headers.get("content-length", 0)))
-        return int(status[1]), headers, body
+        return int(status[1]), headers
 
     def closed(self) -> bool:
         """Wait until the server has closed it; tell whether it said nothing more."""

@@ -87,7 +87,7 @@ def test_what_was_begun_is_answered_and_its_connection_closed(tmp_path: Path) ->
             client.send(whole)
         half, fresh = (stack.enter_context(RawConnection(server)) for _ in range(2))
         half.send(second[:-5])
-        in_flight = "model_server_requests_in_flight 7.0"
+        in_flight = "model_server_requests_in_flight 6.0"
         until("they are in flight", lambda: in_flight in server.client.get("/metrics").text)
         server.process.send_signal(signal.SIGTERM)
         half.send(second[-5:])

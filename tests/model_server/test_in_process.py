@@ -1,9 +1,8 @@
-"""The applications answer in any ASGI server, and only what is allowed."""
+"""The handlers answer without a connection, and only what is allowed."""
 
 import asyncio
 from pathlib import Path
 
-import httpx
 import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -15,19 +14,21 @@ from model_server.formats import negotiation
 from model_server.formats.codec import BLOCK_BYTES
 from model_server.formats.json import JSONWriter
 from model_server.http.allowed_routes import AllowedRoutes, Route
+from model_server.http.asgi import Application
 from model_server.http.fast_path import FastPath
 from model_server.inference import turns
 from model_server.inference.executor import Executors
 from model_server.inference.served import Served
 from model_server.model import directory, runtime
+from tests.model_server.handler_transport import client
 
 
 async def whole(request: Request) -> PlainTextResponse:
     return PlainTextResponse(f"reached {request.url.path}")
 
 
-REACHED = Starlette(
-    routes=[StarletteRoute("/{path:path}", whole, methods=["GET", "POST", "DELETE"])]
+REACHED = Application(
+    Starlette(routes=[StarletteRoute("/{path:path}", whole, methods=["GET", "POST", "DELETE"])])
 )
 ROUTES = (
     Route("GET", "/v1/models/{name}"),
@@ -41,10 +42,6 @@ ROUTES = (
 def rooms(models: Path) -> Served:
     read = directory.read(models / "rooms")
     return Served(read, runtime.load(read), Executors(queue_limit_s=60), rows_limit=10)
-
-
-def client(app: FastPath | AllowedRoutes) -> httpx.AsyncClient:
-    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://server")
 
 
 async def test_a_prediction(rooms: Served) -> None:
@@ -104,7 +101,8 @@ async def test_a_long_body_leaves_others_their_turn(
         ("POST", "/v1/models/rooms:predict", 200, "reached"),
         ("GET", "/v1/models/rooms:predict", 405, "POST"),
         ("POST", "/v1/models/rooms:explain", 404, ""),
-        ("DELETE", "/models", 405, "GET, POST"),
+        ("DELETE", "/models", 405, "GET, HEAD, POST"),
+        ("HEAD", "/models", 200, ""),
         ("POST", "/models", 200, "reached"),
         ("POST", "/v2/repository/models/rooms/unload", 404, ""),
         ("GET", "/v1/models/rooms/", 404, ""),

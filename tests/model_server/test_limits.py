@@ -4,10 +4,12 @@ import contextlib
 import gzip
 import json
 import re
+import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx
 import pytest
 
 from harness.processes import ServerProcess, until
@@ -156,29 +158,105 @@ def test_slow_senders_are_cut_off_and_others_are_not(models: Path, tmp_path: Pat
         assert rejected(server, "header_timeout") == rejected(server, "body_timeout") == 1
 
 
-def test_one_connection_too_many_is_told(models: Path, tmp_path: Path) -> None:
-    flags = ("--connections-limit", "8")
+def test_who_has_waited_longest_goes_where_there_are_too_many(models: Path, tmp_path: Path) -> None:
+    """Nobody is locked out by connections that say nothing, or said something once."""
+    with (
+        ServerProcess(models, "--connections-limit", "8", log=tmp_path / "log") as server,
+        contextlib.ExitStack() as all_,
+    ):
+        silent = [all_.enter_context(RawConnection(server)) for _ in range(4)]
+        idle = [all_.enter_context(RawConnection(server)) for _ in range(4)]
+        for client in idle:
+            client.send(GOOD)
+            assert client.read()[0] == 200
+        for _ in range(50):
+            with RawConnection(server) as fresh:
+                fresh.send(GOOD)
+                assert fresh.read()[0] == 200
+        assert silent[0].closed()
+        assert rejected(server, "connections") >= 1
+
+
+def test_where_all_are_worked_for_one_more_is_told(slow_models: Path, tmp_path: Path) -> None:
+    flags = ("--connections-limit", "4", "--queue-limit-ms", "100000", "--health-port", "0")
+    with ServerProcess(slow_models, *flags, log=tmp_path / "log") as server:
+        server.client.close()
+        with contextlib.ExitStack() as all_:
+            clients = [all_.enter_context(RawConnection(server)) for _ in range(4)]
+            for client in clients:
+                client.send(request(b'{"instances": [[2.0]]}', PREDICT))
+            metrics = f"http://127.0.0.1:{server.health_port}/metrics"
+            in_flight = "model_server_requests_in_flight 4.0"
+            until("all are worked for", lambda: in_flight in httpx.get(metrics).text)
+            late = all_.enter_context(RawConnection(server))
+            late.send(request(b'{"instances": [[0]]}', PREDICT))
+            status, headers, body = late.read()
+            assert (status, headers["connection"], headers["retry-after"]) == (503, "close", "1")
+            assert json.loads(body)["error"].startswith("too much to do (connections)")
+            assert [client.read()[0] for client in clients] == [200] * 4
+
+
+@pytest.mark.parametrize(
+    "began",
+    [b"", b"\r\n", GOOD[:20], GOOD[:-1], GOOD + b"\r\n"],
+    ids=["silent", "an empty line", "half a head", "half a body", "a request and an empty line"],
+)
+def test_no_beginning_keeps_a_place(models: Path, tmp_path: Path, began: bytes) -> None:
+    """Forty connections that go no further, and room for forty."""
+    flags = ("--connections-limit", "40")
     with (
         ServerProcess(models, *flags, log=tmp_path / "log") as server,
         contextlib.ExitStack() as all_,
     ):
         server.client.close()
-        inside = [all_.enter_context(RawConnection(server)) for _ in range(7)]
-        for client in inside:
-            client.send(GOOD)
-            assert client.read()[0] == 200
-        clients = [all_.enter_context(RawConnection(server)) for _ in range(2)]
-        answers = []
-        for client in clients:
-            client.send(GOOD)
-            answers.append(client.read())
-        assert sorted(status for status, _, _ in answers) in ([200, 503], [503, 503])
-        _, headers, body = max(answers)
-        assert (headers["connection"], headers["retry-after"]) == ("close", "1")
-        assert json.loads(body)["error"].startswith("too much to do (connections)")
-        for client in inside:
-            client.send(GOOD)
-            assert client.read()[0] == 200
+        for _ in range(40):
+            all_.enter_context(RawConnection(server)).send(began)
+        for _ in range(10):
+            with RawConnection(server) as fresh:
+                fresh.send(GOOD)
+                assert fresh.read()[0] == 200
+
+
+def test_what_is_announced_takes_no_room(models: Path, tmp_path: Path) -> None:
+    """Bodies of far more than all may have together are announced, and nothing is sent."""
+    announced = GOOD.partition(b"\r\n\r\n")[0].replace(
+        b"content-length: 22", b"content-length: 1000"
+    )
+    flags = ("--bytes-limit", "1000", "--requests-limit", "4")
+    with (
+        ServerProcess(models, *flags, log=tmp_path / "log") as server,
+        contextlib.ExitStack() as all_,
+    ):
+        for _ in range(20):
+            all_.enter_context(RawConnection(server)).send(announced + b"\r\n\r\n")
+        assert server.predict("rooms", "6.5\n", "text/csv").status_code == 200
+
+
+def test_the_room_of_a_body_that_has_stalled_is_given_to_another(
+    models: Path, tmp_path: Path
+) -> None:
+    whole = request(b'{"instances": [[6.5]]}'.ljust(900))
+    with (
+        ServerProcess(models, "--bytes-limit", "1000", log=tmp_path / "log") as server,
+        RawConnection(server) as stalled,
+    ):
+        stalled.send(whole[:-1])
+        until(
+            "it holds its room", lambda: metric(server, "model_server_body_bytes_in_flight") == 899
+        )
+        until(
+            "another is answered",
+            lambda: (
+                server.client.post(
+                    "/v1/models/rooms:predict",
+                    content=b'{"instances": [[6.5]]}'.ljust(200),
+                    headers={"content-type": "application/json"},
+                ).status_code
+                == 200
+            ),
+        )
+        status, headers, _ = stalled.read()
+        assert (status, headers["connection"]) == (503, "close")
 
 
 def test_requests_beyond_the_limit_are_refused(slow_models: Path, tmp_path: Path) -> None:
@@ -242,8 +320,24 @@ def test_a_client_that_goes_away_frees_its_place(slow_models: Path, tmp_path: Pa
                 lambda: metric(server, "model_server_requests_in_flight") <= 2,
             )
             assert metric(server, "model_server_requests_disconnected_total") == 6
+            assert [client.read()[0] for client in clients[:2]] == [200, 200]
         server.stop()
         assert [one["message"] for one in server.records()] == ["serving", "stopping", "stopped"]
+
+
+def test_a_client_that_closes_is_given_up(slow_models: Path, tmp_path: Path) -> None:
+    """It might have closed its half alone, so it is given some time."""
+    with (
+        ServerProcess(slow_models, log=tmp_path / "log") as server,
+        RawConnection(server) as client,
+    ):
+        client.send(request(b'{"instances": [[10.0]]}', PREDICT))
+        client.shut_down(socket.SHUT_RDWR)
+        until(
+            "it is given up",
+            lambda: metric(server, "model_server_requests_disconnected_total") == 1,
+        )
+        assert metric(server, "model_server_requests_in_flight") == 0
 
 
 def test_a_client_that_never_reads_is_cut_off(models: Path, tmp_path: Path) -> None:

@@ -29,17 +29,9 @@ def test_what_is_installed_has_it_all() -> None:
     ("change", "package", "name"),
     [
         (
-            (
-                "from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol as P\n"
-                "P._start_soon = P._start_asgi_task; del P._start_asgi_task"
-            ),
-            "uvicorn",
-            "HttpToolsProtocol._start_asgi_task",
-        ),
-        (
-            "from uvicorn.server import ServerState as S\nS.__init__ = lambda self: None",
-            "uvicorn",
-            "ServerState.connections",
+            "from kserve import ModelRepository as R\nR.all = R.get_models; del R.get_models",
+            "kserve",
+            "ModelRepository.get_models",
         ),
         (
             "from kserve.protocol.dataplane import DataPlane as D\nD.read = D.decode; del D.decode",

@@ -9,29 +9,29 @@ import numpy as np
 import pytest
 
 from model_server import settings
+from model_server.http.messages import Handler
 from model_server.inference.executor import Executors
 from model_server.kserve.repository import Repository
 from model_server.model.load_policy import LoadPolicy
 from model_server.server import Server
-from tests.model_server import small_models
+from tests.model_server import handler_transport, small_models
 
 JSON, CSV, LINES = "application/json", "text/csv", "application/jsonlines"
 
 
 @pytest.fixture(scope="module")
-def application(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """The whole application; there is one in a process, as KServe's is a global."""
+def handler(tmp_path_factory: pytest.TempPathFactory) -> Handler:
+    """What answers every request; there is one in a process, as KServe's is a global."""
     models = small_models.write(tmp_path_factory.mktemp("small"))
     executors = Executors(queue_limit_s=60)
     repository = Repository(models, LoadPolicy({}, pickle=True), executors, rows_limit=100)
     repository.open(skip_broken=False)
-    return Server(settings.parse(["--body-limit-bytes", "100000"], {}), repository).application()
+    return Server(settings.parse(["--body-limit-bytes", "100000"], {}), repository).handler()
 
 
 @pytest.fixture
-async def client(application: Any) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(application, raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://server") as opened:
+async def client(handler: Handler) -> AsyncIterator[httpx.AsyncClient]:
+    async with handler_transport.client(handler) as opened:
         yield opened
 
 

@@ -1,0 +1,100 @@
+"""A request as it came in and a response as it goes out, and what answers one with the other."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from urllib.parse import unquote
+
+Header = tuple[bytes, bytes]
+
+_STATUS_LINES = {
+    status.value: b"HTTP/1.1 %d %s\r\n" % (status, status.phrase.encode()) for status in HTTPStatus
+}
+_FRAMING = (b"connection", b"content-length", b"date", b"transfer-encoding")
+
+
+@dataclass(slots=True)
+class Request:
+    """A request, whole.
+
+    Attributes
+    ----------
+    method : str
+    target : bytes
+        As it was sent.
+    path, query : str, bytes
+        Of the target; the path is decoded.
+    headers : list of (bytes, bytes)
+        The names in lower case.
+    version : str
+        ``1.0`` or ``1.1``.
+    client : (str, int) or None
+        The address that it came from.
+    secure : bool
+        Whether it came over TLS.
+    body : bytes
+    """
+
+    method: str
+    target: bytes
+    path: str
+    query: bytes
+    headers: list[Header]
+    version: str
+    client: tuple[str, int] | None = None
+    secure: bool = False
+    body: bytes = b""
+
+    def header(self, name: bytes) -> str | None:
+        """Return a header's value; those of several lines as the one list that they are."""
+        values = [value for key, value in self.headers if key == name]
+        return b", ".join(values).decode("latin-1") if values else None
+
+
+@dataclass(slots=True)
+class Response:
+    """A response, whole.
+
+    Attributes
+    ----------
+    status : int
+    headers : list of (bytes, bytes)
+        Without those that frame it on a connection, which it is given when it is sent.
+    body : bytes
+    close : bool
+        Whether its connection ends with it.
+    """
+
+    status: int
+    headers: list[Header] = field(default_factory=list)
+    body: bytes = b""
+    close: bool = False
+
+    def wire(self, date: bytes, connection: bytes, *, head_only: bool) -> bytes:
+        """Write it as HTTP/1.1 sends it; `connection` is that header's line, or nothing."""
+        lines = [_STATUS_LINES[self.status], b"date: ", date, b"\r\n"]
+        for name, value in self.headers:
+            if name not in _FRAMING:
+                lines += (name, b": ", value, b"\r\n")
+        lines.append(b"content-length: %d\r\n%s\r\n" % (len(self.body), connection))
+        if not head_only:
+            lines.append(self.body)
+        return b"".join(lines)
+
+
+Handler = Callable[[Request], Awaitable[Response]]
+"""What answers requests; a `RequestError` that it raises is answered as that."""
+
+
+def split_target(target: bytes) -> tuple[str, bytes]:
+    """Return a target's decoded path and its query.
+
+    An absolute one, as proxies send it, is taken without scheme and authority (RFC 9112, 3.2.2).
+    """
+    if not target.startswith(b"/") and b"://" in target:
+        _, _, rest = target.partition(b"://")
+        _, slash, rest = rest.partition(b"/")
+        target = b"/" + rest if slash else b"/"
+    raw, _, query = target.partition(b"?")
+    path = raw.decode("latin-1")
+    return (unquote(path) if "%" in path else path), query

@@ -1,0 +1,39 @@
+"""What the connections of a listener share."""
+
+from dataclasses import dataclass
+
+from model_server.http.authentication import Authentication
+from model_server.http.limits import Limits
+from model_server.http.messages import Handler
+from model_server.http.roster import Roster
+from model_server.http.tls import Certificate
+from model_server.inference.health import Health
+from model_server.inference.in_flight import InFlightLimiter
+
+
+@dataclass(frozen=True)
+class Service:
+    """What the connections of a listener share.
+
+    Attributes
+    ----------
+    handler : handler
+    authentication : Authentication or None
+    limits : Limits
+        Of one connection.
+    limiter : InFlightLimiter
+        Of requests, over all protocols.
+    roster : Roster
+        Of the connections.
+    health : Health
+    certificate : Certificate or None
+        For TLS.
+    """
+
+    handler: Handler
+    authentication: Authentication | None
+    limits: Limits
+    limiter: InFlightLimiter
+    roster: Roster
+    health: Health
+    certificate: Certificate | None
