@@ -58,7 +58,7 @@ def test_readiness_can_be_that_of_one_model(chart: HelmChart) -> None:
 
     [server] = chart.pod(values)["containers"]
 
-    assert server["readinessProbe"]["httpGet"] == {"path": "/v1/models/rooms", "port": "http"}
+    assert server["readinessProbe"]["httpGet"] == {"path": "/v1/models/rooms", "port": "health"}
 
 
 @pytest.mark.parametrize("mode", ["kserve", "deployment"])
@@ -160,15 +160,24 @@ def test_the_server_takes_the_settings(chart: HelmChart) -> None:
     read = settings.parse([], {entry["name"]: entry["value"] for entry in server["env"]})
 
     assert (read.log_level, read.skip_broken, read.body_limit_bytes) == ("debug", True, 16777216)
-    assert (read.grpc, str(read.models)) == (False, "/models")
+    assert (read.grpc, read.health_port, str(read.models)) == (False, 8082, "/models")
     assert (read.drain_delay_s, read.drain_timeout_s) == (2, 7)
-    assert [port["containerPort"] for port in server["ports"]] == [8080]
+    assert [port["containerPort"] for port in server["ports"]] == [8080, 8082]
 
 
 def test_every_setting_of_the_schema_is_read(chart: HelmChart) -> None:
     schema = json.loads((CHART / "values.schema.json").read_text())
     told = schema["properties"]["settings"]["properties"]
-    own = {"models", "httpPort", "grpc", "grpcPort", "drainDelayS", "drainTimeoutS", "expectDigest"}
+    own = {
+        "models",
+        "httpPort",
+        "grpc",
+        "grpcPort",
+        "healthPort",
+        "drainDelayS",
+        "drainTimeoutS",
+        "expectDigest",
+    }
     kinds = {"integer": 77, "boolean": True, "string": "text"}
     given = {
         name: part["enum"][0] if "enum" in part else kinds[part["type"]]

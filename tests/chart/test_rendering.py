@@ -180,7 +180,7 @@ def test_the_service_monitor(chart: HelmChart) -> None:
     assert monitor["metadata"]["labels"]["release"] == "prometheus"
     assert monitor["spec"] == {
         "selector": {"matchLabels": SELECTOR},
-        "endpoints": [{"port": "http", "path": "/metrics", "interval": "15s"}],
+        "endpoints": [{"targetPort": "health", "path": "/metrics", "interval": "15s"}],
     }
 
 
@@ -252,6 +252,7 @@ def test_a_disruption_budget_needs_two_pods(
 
 HTTP = [{"port": 8080, "protocol": "TCP"}]
 GRPC = [{"port": 8081, "protocol": "TCP"}]
+HEALTH = [{"port": 8082, "protocol": "TCP"}]
 
 
 def pods(labels: dict[str, str]) -> Object:
@@ -282,7 +283,10 @@ def test_peers_come_in_by_http_beside_those_of_the_release(
     }
 
     own = [pods(APPLICATION)] * application + [pods(TEST)]
-    assert policy(chart, values)["ingress"] == [{"ports": HTTP, "from": [web, prometheus, *own]}]
+    assert policy(chart, values)["ingress"] == [
+        {"ports": HTTP, "from": [web, *own]},
+        {"ports": HEALTH, "from": [prometheus]},
+    ]
 
 
 def test_grpc_is_open_to_its_peers_alone(chart: HelmChart) -> None:

@@ -31,6 +31,9 @@ containers:
         containerPort: 8081
         protocol: TCP
       {{- end }}
+      - name: health
+        containerPort: 8082
+        protocol: TCP
     volumeMounts:
       {{- include "model-server.mounts" .Values | nindent 6 }}
       {{- with include "model-server.modelMount" . }}
@@ -44,7 +47,7 @@ volumes:
 {{- end }}
 
 {{- define "model-server.env" -}}
-{{- $own := dict "models" "/models" "grpc" .Values.grpc }}
+{{- $own := dict "models" "/models" "grpc" .Values.grpc "healthPort" 8082 }}
 {{- $drain := dict "drainDelayS" .Values.shutdown.delaySeconds "drainTimeoutS" .Values.shutdown.drainSeconds }}
 {{- include "model-server.variables" (list "MODEL_SERVER" (merge $own $drain .Values.settings)) }}
 {{- with .Values.models.digests }}
