@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from typing_extensions import override
 
 from model_server.errors import BadRequest
 from model_server.formats import media_types, plain_rows
-from model_server.formats.codec import BLOCK_BYTES, Steps
-from model_server.formats.rows import Rows, at_once, end_of_lines, read_each
+from model_server.formats.codec import Steps
+from model_server.formats.rows import BlockReader, Rows, end_of_lines, read_each
 from model_server.model.columns import Columns, Matrix, no_instances, too_long
 
 _LINE_END = re.compile(rb"\r\n?|\n")
@@ -29,25 +30,15 @@ _BEGINS_NUMBER = b"-0123456789"
 _FEW = 64
 
 
-class CSVReader:
+class CSVReader(BlockReader):
     """Read a row a line.
 
     The first line is a header if it holds a feature's name, or nothing that a model of numbers
     only could read.
-
-    Parameters
-    ----------
-    block_bytes : int
-        About how much is read without a pause.
     """
 
-    def __init__(self, block_bytes: int = BLOCK_BYTES) -> None:
-        self._block_bytes = block_bytes
-
-    def read(self, body: bytes, columns: Columns) -> Matrix:
-        """See `Reader.read`."""
-        if len(body) > self._block_bytes:
-            return at_once(self.steps(body, columns))
+    @override
+    def _read_short(self, body: bytes, columns: Columns) -> Matrix:
         if body[:1] in _BEGINS_NUMBER and not columns.named_by_number:
             X = _plain(body.rstrip(b"\r\n"), columns)  # without a look for a header
             if X is not None:
@@ -57,6 +48,7 @@ class CSVReader:
             raise no_instances()
         return table.read(slice(table.begin, table.end), 1)
 
+    @override
     def steps(self, body: bytes, columns: Columns) -> Steps:
         """See `Reader.steps`."""
         table = _table(body, columns)

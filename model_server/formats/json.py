@@ -8,46 +8,37 @@ from typing import Any
 
 import numpy.typing as npt
 import orjson
+from typing_extensions import override
 
 from model_server.errors import BadRequest
 from model_server.formats import json_text, media_types, plain_rows
-from model_server.formats.codec import BLOCK_BYTES, Steps
+from model_server.formats.codec import Steps
 from model_server.formats.json_text import Block, ListText
-from model_server.formats.rows import Rows, at_once
+from model_server.formats.rows import BlockReader, Rows
 from model_server.model.columns import Columns, Matrix, too_long
 
 
-class JSONReader:
+class JSONReader(BlockReader):
     """Read a list of instances, or an object that holds one.
 
-    Parameters
-    ----------
-    block_bytes : int
-        About how much is read without a pause.
+    Rows are typed as they are parsed. Whatever else there is, right or wrong, is parsed again and
+    looked at cell by cell.
     """
 
-    def __init__(self, block_bytes: int = BLOCK_BYTES) -> None:
-        self._block_bytes = block_bytes
-
-    def read(self, body: bytes, columns: Columns) -> Matrix:
-        """See `Reader.read`.
-
-        Rows are typed as they are parsed. Whatever else there is, right or wrong, is parsed again
-        and looked at cell by cell.
-        """
-        if len(body) > self._block_bytes:
-            return at_once(self.steps(body, columns))
+    @override
+    def _read_short(self, body: bytes, columns: Columns) -> Matrix:
         plain = plain_rows.of(columns)
         try:
             if body.startswith(b"["):
                 rows = plain.table.decode(body)
             else:
                 rows = plain.request.decode(body).instances
-        except plain_rows.NOT_PLAIN:
+        except plain_rows.DECODE_ERRORS:
             rows = []
         X = plain.matrix(rows) if rows else None
         return columns.matrix(_instances(body)) if X is None else X
 
+    @override
     def steps(self, body: bytes, columns: Columns) -> Steps:
         """See `Reader.steps`.
 

@@ -6,35 +6,26 @@ from typing import Any
 
 import numpy.typing as npt
 import orjson
+from typing_extensions import override
 
 from model_server.errors import BadRequest
 from model_server.formats import media_types, plain_rows
-from model_server.formats.codec import BLOCK_BYTES, Steps
-from model_server.formats.rows import Rows, at_once, end_of_lines
+from model_server.formats.codec import Steps
+from model_server.formats.rows import BlockReader, Rows, end_of_lines
 from model_server.model.columns import Columns, Matrix, no_instances, too_long
 
 
-class JSONLinesReader:
-    """Read an instance a line.
+class JSONLinesReader(BlockReader):
+    """Read an instance a line."""
 
-    Parameters
-    ----------
-    block_bytes : int
-        About how much is read without a pause.
-    """
-
-    def __init__(self, block_bytes: int = BLOCK_BYTES) -> None:
-        self._block_bytes = block_bytes
-
-    def read(self, body: bytes, columns: Columns) -> Matrix:
-        """See `Reader.read`."""
-        if len(body) > self._block_bytes:
-            return at_once(self.steps(body, columns))
+    @override
+    def _read_short(self, body: bytes, columns: Columns) -> Matrix:
         end = end_of_lines(body)
         if not end:
             raise no_instances()
         return _read(body[:end], 1, columns)
 
+    @override
     def steps(self, body: bytes, columns: Columns) -> Steps:
         """See `Reader.steps`."""
         rows, begin, last = Rows(columns, len(body)), 0, end_of_lines(body)
@@ -72,7 +63,7 @@ class JSONLinesWriter:
 def _read(block: bytes, first: int, columns: Columns) -> Matrix:
     lines, plain = block.split(b"\n"), plain_rows.of(columns)
     decode = plain.row.decode
-    with contextlib.suppress(*plain_rows.NOT_PLAIN):
+    with contextlib.suppress(*plain_rows.DECODE_ERRORS):
         X = plain.matrix([decode(line) for line in lines])
         if X is not None:
             return X

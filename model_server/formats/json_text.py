@@ -15,6 +15,7 @@ import msgspec
 import orjson
 
 from model_server.errors import BadRequest
+from model_server.formats.plain_rows import DECODE_ERRORS
 
 _SPACE = rb"[ \t\n\r]*+"
 _STRING = rb'"(?:[^"\\]++|\\.)*+"'
@@ -30,7 +31,6 @@ _TAIL = re.compile(rb"%b\]%b(\}?)%b\Z" % ((_SPACE,) * 3))
 _WHOLE_BYTES = 256 * 1024
 """Of so long a body orjson tells what is wrong; what it takes for that grows with the values."""
 
-
 _SCANNER = json.JSONDecoder(parse_int=float)
 
 
@@ -38,7 +38,6 @@ class _Request(msgspec.Struct):
     instances: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
-_NO_JSON = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError)
 _VALUE = msgspec.json.Decoder(msgspec.Raw)
 _REQUEST = msgspec.json.Decoder(_Request)
 
@@ -104,7 +103,7 @@ class ListText:
             return False
         try:
             return _REQUEST.decode(b"{" + self.text[others.end() :]).instances is msgspec.UNSET
-        except _NO_JSON:
+        except DECODE_ERRORS:
             return False
 
     def value(self, begin: int, length_bytes: int) -> Block | None:
@@ -138,7 +137,7 @@ def find(body: bytes) -> ListText:
     begins = body.lstrip(b" \t\n\r")[:1]
     try:
         decoded = _REQUEST.decode(body).instances if begins == b"{" else _VALUE.decode(body)
-    except _NO_JSON as error:
+    except DECODE_ERRORS as error:
         raise not_json(body, error) from None
     if begins not in (b"{", b"[") or decoded is msgspec.UNSET:
         raise no_list()
@@ -152,7 +151,7 @@ def is_list(rows: bytes) -> bool:
     """Tell whether so many rows are JSON."""
     try:
         _VALUE.decode(b"[" + rows + b"]")
-    except _NO_JSON:
+    except DECODE_ERRORS:
         return False
     return True
 

@@ -17,7 +17,7 @@ import orjson
 
 from model_server.model.columns import Columns, Matrix
 
-NOT_PLAIN = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError)
+DECODE_ERRORS = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError)
 """What the decoders raise."""
 
 _NOT_A_NAME = re.compile(r'[\x00-\x1f"\\]')
@@ -53,7 +53,7 @@ class PlainRows:
         """Read rows parted by commas, or return None where they are not plain."""
         try:
             return self.matrix(self.table.decode(b"[" + rows + b"]"))
-        except NOT_PLAIN:
+        except DECODE_ERRORS:
             return None
 
     def matrix(self, rows: list[Any]) -> Matrix | None:

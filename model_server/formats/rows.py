@@ -1,12 +1,40 @@
 """Rows that are read a block at a time."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 
 import numpy as np
 
 from model_server.errors import BadRequest
-from model_server.formats.codec import Steps
+from model_server.formats.codec import BLOCK_BYTES, Steps
 from model_server.model.columns import Columns, Matrix, no_instances
+
+
+class BlockReader(ABC):
+    """What reads a short body at once, and a longer one a block of rows at a time.
+
+    Parameters
+    ----------
+    block_bytes : int
+        About how much is read without a pause.
+    """
+
+    def __init__(self, block_bytes: int = BLOCK_BYTES) -> None:
+        self._block_bytes = block_bytes
+
+    def read(self, body: bytes, columns: Columns) -> Matrix:
+        """See `Reader.read`."""
+        if len(body) <= self._block_bytes:
+            return self._read_short(body, columns)
+        return at_once(self.steps(body, columns))
+
+    @abstractmethod
+    def steps(self, body: bytes, columns: Columns) -> Steps:
+        """See `Reader.steps`."""
+
+    @abstractmethod
+    def _read_short(self, body: bytes, columns: Columns) -> Matrix:
+        """Read a body that is no longer than a block."""
 
 
 class Rows:
