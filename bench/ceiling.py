@@ -1,6 +1,6 @@
 """The ceiling: uvicorn alone, answering every request with constant bytes once it has its body.
 
-It runs with what this server runs uvicorn with, and does nothing else.
+It runs with the libraries of this server, httptools and uvloop, and does nothing else.
 """
 
 import argparse

@@ -22,7 +22,7 @@ from model_server.errors import (
 )
 from model_server.http import error_responses
 from model_server.http.messages import Request, Response
-from model_server.http.request_parser import DISCARDED, Asked, Reading, RequestParser
+from model_server.http.request_parser import DISCARDED, Asked, RequestParser
 from model_server.http.service import Service
 from model_server.http.state import State
 from model_server.metrics import DISCONNECTED, DRAINED, REJECTED
@@ -45,8 +45,7 @@ _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _CLOSE, _KEEP_ALIVE = b"connection: close\r\n", b"connection: keep-alive\r\n"
 
 
-_READING = {Reading.NOTHING: State.IDLE, Reading.HEAD: State.HEAD, Reading.BODY: State.BODY}
-_READS = frozenset(_READING.values())
+_READS = frozenset((State.IDLE, State.HEAD, State.BODY))
 _LATE = {State.HEAD: ("header_timeout", "header"), State.BODY: ("body_timeout", "request")}
 _ENDS = frozenset((State.LINGERING, State.CLOSED))
 
@@ -144,7 +143,7 @@ class Connection(asyncio.Protocol):
         self._unread = False
         if self.state is State.UNREAD:
             self._roster.free(self)
-            self._wait_in(_READING[self._parser.reading])
+            self._wait_in(self._parser.reading)
             self._go_on()
 
     @override
@@ -186,10 +185,12 @@ class Connection(asyncio.Protocol):
         return self.state in (State.HANDSHAKE, State.IDLE)
 
     def evict(self, reason: str) -> None:
-        """Let the client go, and say why where it has begun a request."""
-        if self.state in (State.HEAD, State.BODY):
-            self._write(error_responses.answer(Overloaded(reason)), _CLOSE, head_only=False)
+        """Let the client go, and say why where it has begun a request.
+
+        TLS would have to wait for its farewell.
+        """
         if self.state in (State.HEAD, State.BODY) and not self.secure:
+            self._write(error_responses.answer(Overloaded(reason)), _CLOSE, head_only=False)
             self._close()
         else:
             self._abort()
@@ -259,7 +260,7 @@ class Connection(asyncio.Protocol):
                 if self.state is State.IDLE:
                     self.since_s = self._roster.now_s
                 self._at = parser.feed(self._ahead, self._at)
-                self.state = _READING[parser.reading]
+                self.state = parser.reading
             else:
                 self._ahead, self._at = b"", 0
                 if self._ended:
@@ -333,7 +334,7 @@ class Connection(asyncio.Protocol):
         elif self._unread:
             self._wait_in(State.UNREAD)
         else:
-            self._wait_in(_READING[self._parser.reading])
+            self._wait_in(self._parser.reading)
 
     def _refuse(self, error: RequestError) -> None:
         """Answer what can't be read, and end."""
@@ -354,7 +355,7 @@ class Connection(asyncio.Protocol):
 
         Bytes that nobody takes would have the system reset the connection, and the answer with it.
         """
-        sends = self._parser.reading is not Reading.NOTHING or self._at < len(self._ahead)
+        sends = self._parser.reading is not State.IDLE or self._at < len(self._ahead)
         if not sends or self._ended or not self._transport.can_write_eof():
             self._close()
             return

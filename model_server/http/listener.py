@@ -104,21 +104,20 @@ class Listener:
             async with asyncio.timeout(0 if self.hurried else _LAST_ANSWERS_S):
                 await self._all_gone()
 
-    def _accept(self, most: int) -> bool:
-        """Take so many connections at most that wait; tell whether there may be more."""
+    def _accept(self, most: int) -> None:
+        """Take so many connections at most that wait."""
         for _ in range(most):
             try:
                 accepted, _address = self._port.accept()
             except (BlockingIOError, ConnectionError, InterruptedError):
-                return False
+                return
             except OSError as error:
                 log.warning("no connection can be accepted: %s", os.strerror(error.errno or 0))
                 self._loop.remove_reader(self._port)
                 self._again = self._loop.call_later(_PAUSE_S, self.start, self._port)
-                return False
+                return
             accepted.settimeout(0)
             Connection(self._service).accept(accepted)
-        return True
 
     async def _close_port(self) -> None:
         """Close the port without losing who has knocked.

@@ -45,6 +45,11 @@ class Request:
     secure: bool = False
     body: bytes = b""
 
+    @property
+    def only_reads(self) -> bool:
+        """Whether it is of a method that has no body and changes nothing."""
+        return self.method in ("GET", "HEAD")
+
     def header(self, name: bytes) -> str | None:
         """Return a header's value; those of several lines as the one list that they are."""
         values = [value for key, value in self.headers if key == name]

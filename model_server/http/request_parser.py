@@ -6,7 +6,6 @@ connection is understood.
 
 from collections import deque
 from dataclasses import dataclass
-from enum import Enum, auto
 from typing import Protocol, cast
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
@@ -15,6 +14,7 @@ from model_server.errors import BadRequest, HeaderTooLarge, RequestError, TooLar
 from model_server.http.limits import Limits
 from model_server.http.messages import Header, Request, split_target
 from model_server.http.roster import Member, Roster
+from model_server.http.state import State
 from model_server.metrics import REJECTED
 
 _VERSIONS = ("1.0", "1.1")
@@ -28,14 +28,6 @@ _BODY_ROOM = 5
 DISCARDED = 4
 """So many times the longest body is thrown away of one that is refused, as most clients send all
 before they listen."""
-
-
-class Reading(Enum):
-    """What of a request is read next."""
-
-    NOTHING = auto()
-    HEAD = auto()
-    BODY = auto()
 
 
 @dataclass(slots=True)
@@ -60,7 +52,7 @@ class Asked:
     @property
     def counts(self) -> bool:
         """Whether it is one of the requests in flight: one that may have a body."""
-        return self.request.method not in ("GET", "HEAD")
+        return not self.request.only_reads
 
 
 class Receiver(Member, Protocol):
@@ -88,7 +80,8 @@ class RequestParser:
 
     Attributes
     ----------
-    reading : Reading
+    reading : State
+        ``IDLE``, ``HEAD`` or ``BODY``: what of a request comes next.
     requests : deque of Asked
         Those that are whole.
     last_words : RequestError or None
@@ -100,7 +93,7 @@ class RequestParser:
         self._limits = limits
         self._roster = roster
         self._parser = HttpRequestParser(self)
-        self.reading = Reading.NOTHING
+        self.reading = State.IDLE
         self.requests: deque[Asked] = deque()
         self.last_words: RequestError | None = None
         self._room_bytes = limits.header_bytes
@@ -126,11 +119,11 @@ class RequestParser:
         int
             Where the next one does.
         """
-        if self.reading is Reading.NOTHING:
-            self.reading = Reading.HEAD
+        if self.reading is State.IDLE:
+            self.reading = State.HEAD
         before = self.reading
         most = self._room_bytes
-        if before is Reading.HEAD and most > _PIECE_BYTES:
+        if before is State.HEAD and most > _PIECE_BYTES:
             most = _PIECE_BYTES
         piece: bytes | memoryview = data
         if begin or len(data) > most:
@@ -160,7 +153,7 @@ class RequestParser:
     def on_message_begin(self) -> None:
         """Begin a request."""
         if not self._resuming:
-            self._target, self._headers, self.reading = b"", [], Reading.HEAD
+            self._target, self._headers, self.reading = b"", [], State.HEAD
 
     def on_url(self, target: bytes) -> None:
         """Take some of the target."""
@@ -168,7 +161,7 @@ class RequestParser:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header; of a trailer nothing is taken."""
-        if self.reading is Reading.HEAD:
+        if self.reading is State.HEAD:
             self._headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
@@ -183,7 +176,7 @@ class RequestParser:
             *(parser.get_http_version(), receiver.client, receiver.secure),
         )
         self._asked = Asked(request, parser.should_keep_alive())
-        self.reading, self._length_bytes = Reading.BODY, 0
+        self.reading, self._length_bytes = State.BODY, 0
         self._room_bytes = _BODY_ROOM * self._limits.body_bytes
         self._declined = parser.should_upgrade()
         try:
@@ -217,7 +210,7 @@ class RequestParser:
         asked.request.body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
         asked.held_bytes, self._receiver.held_bytes = self._receiver.held_bytes, 0
         self.requests.append(asked)
-        self._parts, self.reading = [], Reading.NOTHING
+        self._parts, self.reading = [], State.IDLE
         self._room_bytes = self._limits.header_bytes
 
     # What it is made of.
@@ -269,7 +262,7 @@ class RequestParser:
         return TooLarge(f"the body is longer than {limit_bytes} bytes; send fewer rows")
 
     def _too_long(self) -> RequestError:
-        if self.reading is Reading.BODY:
+        if self.reading is State.BODY:
             REJECTED.labels("body").inc()
             return TooLarge("the chunks are longer than any body may be; send fewer rows")
         REJECTED.labels("header").inc()

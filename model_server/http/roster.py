@@ -9,7 +9,6 @@ from email.utils import formatdate
 from itertools import islice
 from typing import Protocol
 
-from model_server.errors import Overloaded
 from model_server.inference.in_flight import InFlightLimiter
 from model_server.metrics import REJECTED
 
@@ -134,18 +133,9 @@ class Roster:
         ------
         Overloaded
         """
-        try:
-            self._limiter.grow(length_bytes)
-        except Overloaded:
-            for other in list(self._waited_for):
-                if other is not member and other.held_bytes:
-                    if self.now_s - other.since_s < _SWIFT_S:
-                        continue
-                    self.remove(other)
-                    other.evict("bytes")
-                    if self._limiter.fits(length_bytes):
-                        break
-            self._limiter.grow(length_bytes)
+        if not self._limiter.fits(length_bytes):
+            self._make_room(member, length_bytes)
+        self._limiter.grow(length_bytes)
         member.held_bytes += length_bytes
 
     def hold_unread(self, member: Member, length_bytes: int) -> None:
@@ -158,6 +148,17 @@ class Roster:
         if member.held_bytes:
             self._limiter.shrink(member.held_bytes)
             member.held_bytes = 0
+
+    def _make_room(self, member: Member, length_bytes: int) -> None:
+        """Let those go who have held room for long, until there is enough for another."""
+        for other in list(self._waited_for):
+            if self._limiter.fits(length_bytes):
+                return
+            slow = self.now_s - other.since_s >= _SWIFT_S
+            if slow and other.held_bytes and other is not member:
+                REJECTED.labels("bytes").inc()
+                self.remove(other)
+                other.evict("bytes")
 
     def _longest(self) -> Member | None:
         """Return who has been waited for longest: of those without a request, if there are any."""
