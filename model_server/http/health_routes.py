@@ -41,7 +41,7 @@ class HealthRoutes:
         ------
         RequestError
         """
-        if request.method in ("GET", "HEAD"):
+        if request.only_reads:
             if request.path == LIVE:
                 return self._live()
             if request.path == READY:
@@ -56,19 +56,18 @@ class HealthRoutes:
         return await self._otherwise(request)
 
     def _live(self) -> Response:
-        if self._health.broken:
+        if not self._health.alive:
             names = ", ".join(sorted(self._health.broken))
             raise ModelNotReady(f"the server is not live: {names} can't answer a golden row")
         return Response(200, _JSON, b'{"live":true}')
 
     def _ready(self) -> Response:
-        if self._health.stopping:
-            raise ModelNotReady("the server is not ready: it stops")
-        if not any(model.ready for model in self._models.values()):
-            raise ModelNotReady("the server is not ready: no model is")
+        if not self._health.ready(self._models.values()):
+            reason = "it stops" if self._health.stopping else "no model is"
+            raise ModelNotReady(f"the server is not ready: {reason}")
         return Response(200, _JSON, b'{"ready":true}')
 
     def _model(self, model: Served) -> Response:
-        if self._health.stopping or not model.ready:
+        if not self._health.ready([model]):
             raise ModelNotReady(f"Model with name {model.name} is not ready.")
         return Response(200, _JSON, orjson.dumps({"name": model.name, "ready": True}))

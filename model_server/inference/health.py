@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from model_server.errors import ModelDirectoryError
 from model_server.inference.served import Served
@@ -28,6 +28,15 @@ class Health:
     def __init__(self) -> None:
         self.stopping = False
         self.broken: set[str] = set()
+
+    @property
+    def alive(self) -> bool:
+        """Whether a restart would not help: no model fails its golden rows."""
+        return not self.broken
+
+    def ready(self, models: Iterable[Served]) -> bool:
+        """Tell whether new requests should come: some model can answer, and no stop is near."""
+        return not self.stopping and any(model.ready for model in models)
 
     async def watch(self, models: Mapping[str, Served], interval_s: float) -> None:
         """Look at every model, for ever."""

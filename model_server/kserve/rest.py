@@ -100,14 +100,13 @@ class BytesDataPlane(DataPlane):
 
     @override
     async def live(self) -> dict[str, str]:
-        """Tell whether a restart would help: a model fails its golden rows."""
-        return {"status": "broken" if self.health.broken else "alive"}
+        """See `Health.alive`."""
+        return {"status": "alive" if self.health.alive else "broken"}
 
     @override
     async def ready(self) -> bool:
-        """Tell whether new requests should come: some model can answer, and no stop is near."""
-        models = self.model_registry.get_models().values()
-        return not self.health.stopping and any(model.ready for model in models)
+        """See `Health.ready`."""
+        return self.health.ready(self.model_registry.get_models().values())
 
     @override
     async def model_ready(
@@ -182,9 +181,7 @@ async def _unreadable(_: Request, error: RequestValidationError) -> Response:
 
 
 async def _unexpected(_: Request, error: Exception) -> Response:
-    response = error_responses.response(errors.Unexpected(error))
-    response.headers["connection"] = "close"  # Starlette raises it once more, and uvicorn closes
-    return response
+    return error_responses.response(errors.Unexpected(error))
 
 
 _ANSWERS: dict[type[Exception], Callable[[Request, Any], Any]] = {
