@@ -267,9 +267,11 @@ def test_kustomize(
         wait("a page", lambda: len(kubernetes.pods("model-server", "application")) == 1)
         with PortForward(cluster, "model-server", SERVICE) as http:
             answer = http.post("/v1/models/rooms:predict", json={"instances": [[6.5]]})
-        with PortForward(cluster, "model-server", APPLICATION) as http:
-            page = http.get("/?RM=6.5", headers=PAGE)
         assert answer.status_code == 200
+        with PortForward(cluster, "model-server", APPLICATION) as http:
+            # a pod is ready a moment before each node knows the way to it
+            wait("a value", lambda: http.get("/?RM=6.5", headers=PAGE).status_code == 200)
+            page = http.get("/?RM=6.5", headers=PAGE)
         assert f'<data value="{answer.json()["predictions"][0]}">' in page.text
     finally:
         cluster.kubectl("delete", "--kustomize", str(tmp_path), "--ignore-not-found", "--wait")
