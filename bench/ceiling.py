@@ -1,58 +1,59 @@
-"""The ceiling: uvicorn alone, answering every request with constant bytes once it has its body.
+"""The ceiling: a bare protocol on httptools and uvloop that answers with constant bytes.
 
-It runs with the libraries of this server, httptools and uvloop, and does nothing else.
+It parses each request with the library that this server parses with, waits for its body, and does
+nothing else: no limit, no timer, no JSON.
 """
 
 import argparse
+import asyncio
 import json
+import socket
 
-import uvicorn
-from starlette.types import Receive, Scope, Send
+import httptools
+import uvloop
+
+from harness.ports import HOST
 
 
-class Constant:
-    """Answer with `length` bytes.
+class Constant(asyncio.Protocol):
+    """Answer the requests of a connection.
 
     Parameters
     ----------
-    length : int
-        Of the body, in bytes.
+    answer : bytes
+        With its head.
     """
 
-    def __init__(self, length: int) -> None:
-        self._start = {
-            "type": "http.response.start",
-            "status": 200,
-            "headers": [
-                (b"content-type", b"application/json"),
-                (b"content-length", str(length).encode()),
-            ],
-        }
-        self._body = {"type": "http.response.body", "body": b" " * length}
+    def __init__(self, answer: bytes) -> None:
+        self._answer = answer
+        self._parser = httptools.HttpRequestParser(self)
 
-    async def __call__(self, _: Scope, receive: Receive, send: Send) -> None:
-        while (await receive()).get("more_body"):
-            pass
-        await send(self._start)
-        await send(self._body)
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin."""
+        assert isinstance(transport, asyncio.WriteTransport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what has come."""
+        self._parser.feed_data(data)
+
+    def on_message_complete(self) -> None:
+        """Answer a request that has come in whole."""
+        self._transport.write(self._answer)
+
+
+async def _serve(listener: socket.socket, answer: bytes) -> None:
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: Constant(answer), sock=listener)
+    told = {"message": "serving", "http_port": listener.getsockname()[1]}
+    print(json.dumps(told), flush=True)
+    await server.serve_forever()
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m bench.ceiling")
     parser.add_argument("--length", type=int, required=True, help="bytes of an answer")
-    arguments = parser.parse_args()
-    config = uvicorn.Config(
-        Constant(arguments.length),
-        port=0,
-        log_config=None,
-        http="httptools",
-        loop="uvloop",
-        access_log=False,
-        lifespan="off",
-        server_header=False,
-        proxy_headers=False,
-    )
-    with config.bind_socket() as listener:
-        served = {"message": "serving", "http_port": listener.getsockname()[1]}
-        print(json.dumps(served), flush=True)
-        uvicorn.Server(config).run(sockets=[listener])
+    length = parser.parse_args().length
+    head = f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n"
+    with socket.create_server((HOST, 0)) as taken:
+        uvloop.run(_serve(taken, head.encode() + b" " * length))

@@ -4,6 +4,7 @@
 
     ModelServerError
     ├── ModelDirectoryError     a model directory that must not be served; stops the start
+    ├── WorkerLost              a process that was to predict has ended
     └── RequestError            the request can't be answered; the client sees the message
         ├── BadRequest          400  INVALID_ARGUMENT
         ├── Unauthorized        401  UNAUTHENTICATED
@@ -20,11 +21,12 @@
         ├── Unsupported         501
         ├── ModelNotReady       503  UNAVAILABLE
         ├── Overloaded          503  UNAVAILABLE
+        ├── Overran             504  DEADLINE_EXCEEDED
         └── MemoryShort         507
 """
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 
 class ModelServerError(Exception):
@@ -52,6 +54,15 @@ class ModelDirectoryError(ModelServerError):
         super().__init__(told.encode(errors="backslashreplace").decode())  # names are of any bytes
         self.directory = directory
         self.file = file
+        self._told = (directory, file, problem, cure)
+
+    def __reduce__(self) -> tuple[type[Self], tuple[Path, str, str, str]]:
+        """Be pickled as what it was made of, to go from one process to another."""
+        return type(self), self._told
+
+
+class WorkerLost(ModelServerError):
+    """A process that was to predict has ended."""
 
 
 class RequestError(ModelServerError):
@@ -224,6 +235,24 @@ class Overloaded(RequestError):
         super().__init__(f"too much to do ({reason}); ask again in {retry_after_s} s")
         self.reason = reason
         self.headers = ((b"retry-after", str(retry_after_s).encode()),)
+
+
+class Overran(RequestError):
+    """The prediction took much longer than was expected, and was ended.
+
+    Parameters
+    ----------
+    time_limit_s : float
+    """
+
+    status = 504
+    grpc_status = "DEADLINE_EXCEEDED"
+
+    def __init__(self, time_limit_s: float) -> None:
+        super().__init__(
+            f"the prediction took more than {time_limit_s:g} s and was ended; send fewer rows at "
+            "a time, or raise --request-limit-s"
+        )
 
 
 class MemoryShort(RequestError):

@@ -13,12 +13,13 @@ with deferred("pandas"):
 
 from model_server import logs, settings
 from model_server.errors import ModelServerError
-from model_server.inference.executor import Executors
+from model_server.inference.executor import OVERRUN, Executors
 from model_server.kserve.repository import Repository
 from model_server.model.load_policy import LoadPolicy
 from model_server.sagemaker import routes as sagemaker
 from model_server.server import Server, check_packages
 from model_server.settings import Settings
+from model_server.workers.estimators import Estimators
 
 log = logging.getLogger("model_server")
 
@@ -29,7 +30,7 @@ def run() -> int:
     chosen = settings.parse(sys.argv[1:], os.environ)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     logs.begin(chosen.log_level, access=chosen.access_log)
-    executors = Executors(chosen.queue_limit_ms / 1000)
+    executors = Executors(chosen.queue_limit_ms / 1000, chosen.request_limit_s or None)
     try:
         check_packages()
         serve(chosen, executors)
@@ -52,7 +53,11 @@ def serve(chosen: Settings, executors: Executors) -> None:
         If a model can't be served, a port is taken, or a file that is set can't be used.
     """
     policy = LoadPolicy(dict(chosen.expect_digest), pickle=chosen.pickle)
-    repository = Repository(sagemaker.folder(chosen), policy, executors, chosen.rows_limit)
+    time_limit_s = OVERRUN * chosen.request_limit_s or None
+    estimators = Estimators(chosen.workers_per_model, time_limit_s)
+    repository = Repository(
+        sagemaker.folder(chosen), policy, estimators, executors, chosen.rows_limit
+    )
     if not chosen.multi_model:
         repository.open(skip_broken=chosen.skip_broken)
     scheme = "http" if chosen.ssl_certfile is None else "https"
@@ -64,6 +69,8 @@ def serve(chosen: Settings, executors: Executors) -> None:
         ),
     )
     executors.close()
+    if not executors.busy:
+        estimators.close()
 
 
 def _print_example(repository: Repository, address: str) -> None:

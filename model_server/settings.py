@@ -26,6 +26,8 @@ _PLATFORM = {
 """What is read from a variable of the platform's own after the word ``serve``."""
 _BATCH_QUEUE_LIMIT_MS = 60_000
 """A batch job sends no more at a time than it is told to, and waits."""
+_BATCH_REQUEST_LIMIT_S = 3600
+"""The longest that a batch job waits for an answer, its ``InvocationsTimeoutInSeconds``."""
 _DAY_S = 24 * 60 * 60
 """More is a mistake in the unit, and timers of the system overflow somewhere."""
 
@@ -47,6 +49,7 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 Limit = Annotated[int, Field(ge=1)]
 LimitOrNone = Annotated[int, Field(ge=0)]
 Message = Annotated[int, Field(ge=1, le=2**31 - 1)]  # gRPC counts in 32 bits
+Workers = Annotated[int, Field(ge=1, le=256)]
 Seconds = Annotated[int, Field(ge=1, le=_DAY_S)]
 SecondsOrNone = Annotated[int, Field(ge=0, le=_DAY_S)]
 Milliseconds = Annotated[int, Field(ge=0, le=_DAY_S * 1000)]
@@ -117,6 +120,17 @@ class Settings(BaseModel):
         100,
         description="how long work may wait until it is begun; what would wait longer is answered "
         "503",
+    )
+
+    request_limit_s: SecondsOrNone = Field(
+        30,
+        description="longest prediction that is begun, by what it is expected to take; one that "
+        "takes twice as long all the same is ended where it can be; 0: none is too long",
+    )
+    workers_per_model: Workers = Field(
+        1,
+        description="processes in which each estimator without a graph predicts, one request at a "
+        "time",
     )
 
     sagemaker: bool = Field(default=False, description="answer Amazon SageMaker's routes as well")
@@ -301,6 +315,7 @@ def _platform(environment: Mapping[str, str]) -> dict[str, tuple[str, Any]]:
             chosen[name] = (variable, environment[variable])
     if environment.get("SAGEMAKER_BATCH", "").lower() == "true":
         chosen["queue_limit_ms"] = ("SAGEMAKER_BATCH", _BATCH_QUEUE_LIMIT_MS)
+        chosen["request_limit_s"] = ("SAGEMAKER_BATCH", _BATCH_REQUEST_LIMIT_S)
         payload = environment.get("SAGEMAKER_MAX_PAYLOAD_IN_MB", "")
         at_a_time = environment.get("SAGEMAKER_MAX_CONCURRENT_TRANSFORMS", "")
         if payload.isdecimal() and int(payload):

@@ -33,7 +33,7 @@ class Batcher:
     X : ndarray of shape (n_rows, n_features), float64
         Some rows that the model can predict, to try it out with.
     executor : Executor
-        The threads for what is large.
+        The model's threads, for what is large.
     rows_limit : int
         Most rows of one request.
     """
@@ -84,12 +84,13 @@ class Batcher:
         Overloaded
             If they would wait too long.
         TooLarge
-            If there are too many.
+            If there are too many, or they would take too long.
         """
         if len(X) > self._rows_limit:
             REJECTED.labels("rows").inc()
             raise TooLarge(f"the body has {len(X)} rows; send at most {self._rows_limit}")
         cost_s = self.cost_s(len(X))
+        self._check_time(len(X), cost_s)
         if len(X) > self._inline_rows:
             self._executor.check()
             return self._executor.submit(cost_s, lambda: self._runtime.predict(X))
@@ -100,6 +101,17 @@ class Batcher:
         self._waiting.append((X, future))
         self._waiting_s += cost_s
         return future
+
+    def _check_time(self, n_rows: int, cost_s: float) -> None:
+        limit_s = self._executor.time_limit_s
+        if limit_s is None or cost_s <= limit_s:
+            return
+        REJECTED.labels("time").inc()
+        fitting = max(int((limit_s - self._call_s) / self._row_s), 0)
+        raise TooLarge(
+            f"{n_rows} rows would take about {cost_s:.0f} s; send at most {fitting} at a time, or "
+            f"raise --request-limit-s ({limit_s:g} s)"
+        )
 
     def _flush(self) -> None:
         waiting, self._waiting, self._waiting_s = self._waiting, [], 0.0

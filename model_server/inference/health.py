@@ -1,16 +1,18 @@
-"""Whether the server is alive and ready, by golden rows that are predicted in the background."""
+"""Whether the server is alive and ready, by golden rows that are predicted in the background.
+
+A model that is busy is alive, for as long as its requests may take. One is broken if its golden
+rows come out wrong, or if its predictions do not return any more.
+"""
 
 import asyncio
 import logging
 from collections.abc import Iterable, Mapping
 
-from model_server.errors import ModelDirectoryError
+from model_server.errors import ModelDirectoryError, Overloaded
 from model_server.inference.served import Served
 from model_server.metrics import MODEL_BROKEN
 
 log = logging.getLogger("model_server")
-
-_ANSWER_TIMEOUT_S = 60.0
 
 
 class Health:
@@ -39,21 +41,26 @@ class Health:
         return not self.stopping and any(model.ready for model in models)
 
     async def watch(self, models: Mapping[str, Served], interval_s: float) -> None:
-        """Look at every model, for ever."""
-        while True:
-            await asyncio.sleep(interval_s)
-            self.broken.intersection_update(models)
-            for model in list(models.values()):
-                await self._look(model)
+        """Look at every model, for ever; none waits for another."""
+        looks: dict[Served, asyncio.Task[None]] = {}
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                await asyncio.sleep(interval_s)
+                self.broken.intersection_update(models)
+                looks = {model: look for model, look in looks.items() if not look.done()}
+                for model in list(models.values()):
+                    if model.stuck:
+                        self._tell(model, f"{model.name}: its predictions do not return")
+                    if model not in looks:
+                        looks[model] = tasks.create_task(self._look(model))
 
     async def _look(self, model: Served) -> None:
         try:
-            async with asyncio.timeout(_ANSWER_TIMEOUT_S):
-                await model.check()
+            await model.check()
         except ModelDirectoryError as error:
             self._tell(model, str(error))
-        except TimeoutError:
-            self._tell(model, f"{model.name}: no golden row in {_ANSWER_TIMEOUT_S:g} s")
+        except Overloaded:  # it is busy: what was last seen stands
+            return
         else:
             self._tell(model, None)
 

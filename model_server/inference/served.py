@@ -28,7 +28,7 @@ class Served:
     runtime : Runtime
         Loaded from it.
     executors : Executors
-        Shared by all models.
+        Of the server; this model gets one of its own.
     rows_limit : int
         Most rows of one request.
     name : str, optional
@@ -58,7 +58,7 @@ class Served:
         self.reading, self.predicting, self.writing = Durations(), Durations(), Durations()
         self._directory = dataclasses.replace(directory, model=b"")  # the runtime made its own
         self._runtime = runtime
-        self._executor = executors.of(runtime)
+        self._executor = executors.make(runtime.concurrency)
         self._turns = executors.turns
         self._batcher = Batcher(runtime, self.signature.golden_X, self._executor, rows_limit)
 
@@ -108,6 +108,16 @@ class Served:
             return reader.read(body, columns)
         return await self._turns.take(reader.steps(body, columns))
 
+    @property
+    def concurrency(self) -> int:
+        """How many requests it predicts at the same time."""
+        return self._executor.n_threads
+
+    @property
+    def stuck(self) -> bool:
+        """Whether its predictions have not returned for so long that they never may."""
+        return self._executor.stuck
+
     async def check(self) -> None:
         """Predict the golden rows once more, behind what waits for the threads.
 
@@ -115,6 +125,8 @@ class Served:
         ------
         ModelDirectoryError
             If they come out differently.
+        Overloaded
+            If they are not begun in time.
         """
         cost_s = self._batcher.cost_s(len(self.signature.golden_X))
         await self._executor.submit(

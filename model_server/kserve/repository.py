@@ -14,6 +14,7 @@ from model_server.kserve.predictor import BrokenPredictor, Predictor
 from model_server.model import directory as model_directory
 from model_server.model import runtime, without_manifest
 from model_server.model.load_policy import LoadPolicy
+from model_server.workers.estimators import Estimators
 
 log = logging.getLogger("model_server")
 
@@ -25,6 +26,8 @@ class Repository(ModelRepository):
     ----------
     folder : Path
     policy : LoadPolicy
+    estimators : Estimators
+        What loads those that have no graph.
     executors : Executors
     rows_limit : int
         Most rows of one request.
@@ -36,13 +39,19 @@ class Repository(ModelRepository):
     """
 
     def __init__(
-        self, folder: Path, policy: LoadPolicy, executors: Executors, rows_limit: int
+        self,
+        folder: Path,
+        policy: LoadPolicy,
+        estimators: Estimators,
+        executors: Executors,
+        rows_limit: int,
     ) -> None:
         super().__init__(str(folder))
         self.served: dict[str, Served] = {}
         self._folder = folder
         self._policy = policy
-        self.executors = executors
+        self._estimators = estimators
+        self._executors = executors
         self._rows_limit = rows_limit
         self._directories: dict[str, Path] = {}
 
@@ -168,11 +177,11 @@ class Repository(ModelRepository):
         if without_manifest.is_one(path):
             directory = without_manifest.read(path)
             self._policy.check(directory)
-            estimator = runtime.load_estimator(directory)
+            estimator = self._estimators.load(directory)
             directory = without_manifest.complete(directory, estimator)
             loaded: runtime.Runtime = estimator
         else:
             directory = model_directory.read(path)
             self._policy.check(directory)
-            loaded = runtime.load(directory)
-        return Served(directory, loaded, self.executors, self._rows_limit, name)
+            loaded = runtime.load(directory, self._estimators.load)
+        return Served(directory, loaded, self._executors, self._rows_limit, name)

@@ -1,17 +1,17 @@
 """What computes the answers: ONNX Runtime, or the estimator itself.
 
-Only the estimator needs scikit-learn, and only then is it imported.
+What either needs is imported only where there is one.
 """
 
 import io
+import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import metadata
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 
 from model_server.errors import BadRequest, ModelDirectoryError
 from model_server.model import onnx_graph
@@ -29,8 +29,8 @@ class Runtime(Protocol):
     Attributes
     ----------
     name : str
-    gives_up_lock : bool
-        Whether other threads run while it predicts, as it gives up the interpreter's lock.
+    concurrency : int
+        How many calls of `predict` at the same time get more done than one after the other.
     merges : bool
         Whether the rows of several requests may be predicted in one call, on the event loop.
     unpickles : bool
@@ -38,7 +38,7 @@ class Runtime(Protocol):
     """
 
     name: str
-    gives_up_lock: bool
+    concurrency: int
     merges: bool
     unpickles: bool
 
@@ -58,6 +58,18 @@ class Runtime(Protocol):
         ...
 
 
+class Estimator(Runtime, Protocol):
+    """A runtime of an estimator, which may know more than its manifest.
+
+    Attributes
+    ----------
+    classes : list
+        What a classifier tells apart, in its own order.
+    """
+
+    classes: list[Any]
+
+
 class OnnxRuntime:
     """A graph in ONNX Runtime, on one thread.
 
@@ -73,13 +85,14 @@ class OnnxRuntime:
     """
 
     name = "onnxruntime"
-    gives_up_lock = True
     merges = True
     unpickles = False
 
     def __init__(
         self, model: bytes, features: Sequence[Feature], shape: tuple[int, ...] = ()
     ) -> None:
+        import onnxruntime
+
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
@@ -90,6 +103,7 @@ class OnnxRuntime:
         self._session = onnxruntime.InferenceSession(
             model, options, providers=["CPUExecutionProvider"]
         )
+        self.concurrency = len(os.sched_getaffinity(0))
         self._features = tuple(features)
         self._shape = shape
         self._inputs = {node.name: node.type for node in self._session.get_inputs()}
@@ -126,7 +140,7 @@ class EstimatorRuntime:
     """
 
     name = "scikit-learn"
-    gives_up_lock = False
+    concurrency = 1
     merges = False
     unpickles = True
 
@@ -136,6 +150,7 @@ class EstimatorRuntime:
         self._estimator = estimator
         self._features = tuple(features)
         self._shape = shape
+        self.classes = list(np.asarray(getattr(estimator, "classes_", ())).tolist())
         self._by_name = hasattr(estimator, "feature_names_in_") or any(
             feature.type == "string" for feature in features
         )
@@ -143,11 +158,6 @@ class EstimatorRuntime:
     def predict(self, X: Matrix) -> npt.NDArray[Any]:
         """See `Runtime.predict`."""
         return np.asarray(self._estimator.predict(self._input(X))).reshape(len(X), *self._shape)
-
-    @property
-    def classes(self) -> list[Any]:
-        """What a classifier tells apart, in its own order."""
-        return list(np.asarray(getattr(self._estimator, "classes_", ())).tolist())
 
     def _input(self, X: Matrix) -> Any:
         if not self._by_name:
@@ -165,33 +175,6 @@ class EstimatorRuntime:
 def kind(directory: ModelDirectory) -> type[OnnxRuntime | EstimatorRuntime]:
     """Return what answers from a model directory, without loading it."""
     return OnnxRuntime if directory.model_file == ONNX else EstimatorRuntime
-
-
-def load(directory: ModelDirectory) -> Runtime:
-    """Make the runtime of a checked model directory and see that its golden rows come out.
-
-    Raises
-    ------
-    ModelDirectoryError
-        If the file can't be loaded, was made by another version of scikit-learn, or a golden row
-        does not fit or comes out differently.
-    """
-    try:
-        signature = Signature(directory.manifest)
-    except BadRequest as error:
-        raise ModelDirectoryError(
-            directory.path,
-            MANIFEST,
-            f"its golden rows are none of the model's ({error})",
-            "train the model again",
-        ) from error
-    shape = signature.output.shape
-    if kind(directory) is OnnxRuntime:
-        runtime: Runtime = _load_graph(directory, shape)
-    else:
-        runtime = load_estimator(directory, shape)
-    check_golden(directory, signature, runtime)
-    return runtime
 
 
 def check_golden(directory: ModelDirectory, signature: Signature, runtime: Runtime) -> None:
@@ -294,6 +277,42 @@ def load_estimator(directory: ModelDirectory, shape: tuple[int, ...] = ()) -> Es
             "install the packages that the estimator needs or train the model again",
         ) from error
     return EstimatorRuntime(estimator, directory.manifest.features, shape)
+
+
+def load(
+    directory: ModelDirectory,
+    estimators: Callable[[ModelDirectory, tuple[int, ...]], Runtime] = load_estimator,
+) -> Runtime:
+    """Make the runtime of a checked model directory and see that its golden rows come out.
+
+    Parameters
+    ----------
+    directory : ModelDirectory
+    estimators : callable, optional
+        What loads an estimator; by default it comes into this process.
+
+    Raises
+    ------
+    ModelDirectoryError
+        If the file can't be loaded, was made by another version of scikit-learn, or a golden row
+        does not fit or comes out differently.
+    """
+    try:
+        signature = Signature(directory.manifest)
+    except BadRequest as error:
+        raise ModelDirectoryError(
+            directory.path,
+            MANIFEST,
+            f"its golden rows are none of the model's ({error})",
+            "train the model again",
+        ) from error
+    shape = signature.output.shape
+    if kind(directory) is OnnxRuntime:
+        runtime: Runtime = _load_graph(directory, shape)
+    else:
+        runtime = estimators(directory, shape)
+    check_golden(directory, signature, runtime)
+    return runtime
 
 
 def _column(X: Matrix, index: int, feature: Feature, dtype: Any) -> npt.NDArray[Any]:

@@ -22,7 +22,7 @@ from model_server.errors import ModelDirectoryError
 from model_server.model import directory as model_directory
 from model_server.model.directory import JOBLIB, MANIFEST, ModelDirectory
 from model_server.model.manifest import Conversion, Feature, Golden, Manifest, Target
-from model_server.model.runtime import EstimatorRuntime
+from model_server.model.runtime import Estimator
 
 FEATURES = "features.json"
 
@@ -71,7 +71,7 @@ def read(directory: Path) -> ModelDirectory:
     return ModelDirectory(directory, manifest, digest, JOBLIB, contents[JOBLIB])
 
 
-def complete(found: ModelDirectory, runtime: EstimatorRuntime) -> ModelDirectory:
+def complete(found: ModelDirectory, runtime: Estimator) -> ModelDirectory:
     """Add what only the loaded estimator tells: its classes and a golden row.
 
     Raises

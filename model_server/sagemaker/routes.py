@@ -125,8 +125,9 @@ class Platform:
 
     async def execution_parameters(self) -> dict[str, Any]:
         """Tell how a batch transform is best sent."""
+        model = None if self._model is None else self._repository.served.get(self._model)
         return {
-            "MaxConcurrentTransforms": self._repository.executors.n_threads,
+            "MaxConcurrentTransforms": 1 if model is None else model.concurrency,
             "BatchStrategy": "MULTI_RECORD",
             "MaxPayloadInMB": self._settings.body_limit_bytes // 1024**2,
         }

@@ -32,6 +32,14 @@ class Sleeper(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         return np.array(X[:, 0])
 
 
+class Plodder(Sleeper):
+    """Take a millisecond for each row."""
+
+    def predict(self, X: Any) -> Array:
+        time.sleep(0.001 * len(X))
+        return np.asarray(X, dtype=np.float64)[:, 0]
+
+
 class Holder(Sleeper):
     """Hold the interpreter's lock, for ever in effect, at a number above 100."""
 

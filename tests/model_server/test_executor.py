@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from model_server.errors import Overloaded
+from model_server.inference import executor
 from model_server.inference.executor import Executor
 
 
@@ -27,7 +28,7 @@ def latch() -> Iterator[threading.Event]:
 
 async def begun(workers: Executor, n_jobs: int) -> None:
     async with asyncio.timeout(10):
-        while len(workers._ends_s) < n_jobs:  # noqa: ASYNC110 - threads set no event
+        while len(workers._running) < n_jobs:  # noqa: ASYNC110 - threads set no event
             await asyncio.sleep(0)
 
 
@@ -85,3 +86,53 @@ async def test_an_error_reaches_who_waits(workers: Executor) -> None:
     with pytest.raises(ZeroDivisionError):
         await workers.submit(1.0, lambda: 1 / 0)
     assert not workers.busy
+
+
+async def test_one_that_hangs_says_nothing_of_the_others(
+    workers: Executor, latch: threading.Event
+) -> None:
+    hanging = workers.submit(1e-9, latch.wait)
+    await begun(workers, 1)
+    latch.set()
+    await hanging
+    assert workers._pace < 2
+
+
+async def test_what_waits_in_vain_is_refused(workers: Executor, latch: threading.Event) -> None:
+    """A call that was expected to end at once goes on, and so does who waits for it."""
+    running = [workers.submit(1e-9, latch.wait) for _ in range(2)]
+    await begun(workers, 2)
+    ran = threading.Event()
+    with pytest.raises(Overloaded):
+        await workers.submit(1e-9, ran.set)
+    latch.set()
+    await asyncio.gather(*running)
+    assert not ran.is_set()
+
+
+async def test_a_call_over_its_time_is_expected_to_take_as_long_again(
+    workers: Executor, latch: threading.Event
+) -> None:
+    running = [workers.submit(1e-9, latch.wait) for _ in range(2)]
+    await begun(workers, 2)
+    async with asyncio.timeout(10):
+        while workers.wait_s() < 0.2:  # noqa: ASYNC110 - threads set no event
+            await asyncio.sleep(0)
+    latch.set()
+    await asyncio.gather(*running)
+
+
+async def test_calls_that_do_not_return_are_told(
+    latch: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(executor, "_STUCK_S", 0.1)
+    workers = Executor(queue_limit_s=1.0, n_threads=1, time_limit_s=0.1)
+    running = workers.submit(1e-9, latch.wait)
+    await begun(workers, 1)
+    async with asyncio.timeout(10):
+        while not workers.stuck:  # noqa: ASYNC110 - threads set no event
+            await asyncio.sleep(0)
+    latch.set()
+    await running
+    assert not workers.stuck
+    workers.close()

@@ -138,7 +138,8 @@ class Counting:
     """A runtime that counts its calls and fails at negative numbers."""
 
     name = "counting"
-    gives_up_lock = merges = True
+    concurrency = 1
+    merges = True
     unpickles = False
 
     def __init__(self, runs: runtime.Runtime) -> None:

@@ -27,6 +27,8 @@ BOUNDS = {
     "requests_limit": (1, None),
     "bytes_limit": (1, None),
     "queue_limit_ms": (0, 86_400_000),
+    "request_limit_s": (0, 86400),
+    "workers_per_model": (1, 256),
     "memory_limit_bytes": (0, None),
     "drain_delay_s": (0, 86400),
     "drain_timeout_s": (0, 86400),
