@@ -14,6 +14,7 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
@@ -32,6 +33,9 @@ _CONTAINERS = "containers"
 
 _OF_MAKE = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")
 """What `make test` tells the makes below it: a test that starts make starts one of its own."""
+
+
+hypothesis.settings.register_profile("soak", max_examples=20_000)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -127,9 +127,13 @@ class Connection(asyncio.Protocol):
 
     @override
     def eof_received(self) -> bool:
-        """Answer a client that sends no more what it has asked."""
+        """Answer a client that sends no more what it has asked; TLS has no half that is left."""
         self._ended = True
-        return self.state in (State.WORKING, State.UNREAD) and not self.secure
+        if self.state is not State.WORKING and self.state is not State.UNREAD:
+            self._close()
+        elif self.secure:
+            self._abort()
+        return self.state in (State.WORKING, State.UNREAD)
 
     @override
     def pause_writing(self) -> None:
@@ -141,8 +145,9 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """Go on."""
         self._unread = False
-        if self.state is State.UNREAD:
+        if self.state in (State.UNREAD, State.LINGERING):
             self._roster.free(self)
+        if self.state is State.UNREAD:
             self._wait_in(self._parser.reading)
             self._go_on()
 
@@ -173,10 +178,6 @@ class Connection(asyncio.Protocol):
         if self._service.authentication is not None:
             self._service.authentication.check(request)
 
-    def tell_to_send(self) -> None:
-        """Tell a client that waits for it to send the body."""
-        self._transport.write(_CONTINUE)
-
     # What roster and listener ask.
 
     @property
@@ -187,11 +188,14 @@ class Connection(asyncio.Protocol):
     def evict(self, reason: str) -> None:
         """Let the client go, and say why where it has begun a request.
 
-        TLS would have to wait for its farewell.
+        TLS would have to wait for its farewell, and who has not read what it was told does not
+        listen.
         """
-        if self.state in (State.HEAD, State.BODY) and not self.secure:
-            self._write(error_responses.answer(Overloaded(reason)), _CLOSE, head_only=False)
+        begun = self.state in (State.HEAD, State.BODY) and not self.secure
+        if begun and not self._transport.get_write_buffer_size():
+            self._tell(Overloaded(reason))
             self._close()
+            self._loop.call_later(_LINGER_S, self._abort)  # no sweep comes by any more
         else:
             self._abort()
 
@@ -223,7 +227,7 @@ class Connection(asyncio.Protocol):
     def cut_off(self) -> None:
         """Answer what is still worked on with an error, and close."""
         if self.state is State.WORKING and self._task is not None:
-            self._task.cancel()
+            self._loop.call_soon(self._task.cancel)  # not before it has begun
         else:
             self._abort()
 
@@ -242,11 +246,12 @@ class Connection(asyncio.Protocol):
             self.connection_lost(None)
 
     def _abort(self) -> None:
-        """Close without a word."""
+        """Close without a word, and hold nothing from now on."""
         if self.state is not State.HANDSHAKE:
             self._transport.abort()
+            self.connection_lost(None)
         elif self._task is not None:
-            self._task.cancel(GONE)
+            self._loop.call_soon(self._task.cancel, GONE)  # not before it has begun
 
     def _go_on(self) -> None:
         """Parse, and answer, until the client or the handler is waited for."""
@@ -265,6 +270,9 @@ class Connection(asyncio.Protocol):
                 self._ahead, self._at = b"", 0
                 if self._ended:
                     self._close()
+                elif parser.expects:
+                    parser.expects = False
+                    self._transport.write(_CONTINUE)
                 break
         waiting = self._at < len(self._ahead)
         if waiting != self._paused and self.state not in _ENDS:
@@ -338,8 +346,11 @@ class Connection(asyncio.Protocol):
 
     def _refuse(self, error: RequestError) -> None:
         """Answer what can't be read, and end."""
-        self._write(error_responses.answer(error), _CLOSE, head_only=False)
+        self._tell(error)
         self._linger()
+
+    def _tell(self, error: RequestError) -> None:
+        self._write(error_responses.answer(error), _CLOSE, head_only=self._parser.head_only)
 
     def _write(self, response: Response, line: bytes, *, head_only: bool) -> None:
         self._transport.write(response.wire(self._roster.date, line, head_only=head_only))

@@ -64,9 +64,6 @@ class Receiver(Member, Protocol):
     def check(self, request: Request) -> None:
         """See by its head whether a request may come in; raises `RequestError`."""
 
-    def tell_to_send(self) -> None:
-        """Tell a client that waits for it to send the body."""
-
 
 class RequestParser:
     """Reads the requests of one connection.
@@ -86,6 +83,8 @@ class RequestParser:
         Those that are whole.
     last_words : RequestError or None
         What ends the connection once these are answered.
+    expects : bool
+        Whether the client waits to be told to send the body that comes next.
     """
 
     def __init__(self, receiver: Receiver, limits: Limits, roster: Roster) -> None:
@@ -96,6 +95,7 @@ class RequestParser:
         self.reading = State.IDLE
         self.requests: deque[Asked] = deque()
         self.last_words: RequestError | None = None
+        self.expects = False
         self._room_bytes = limits.header_bytes
         self._target = b""
         self._headers: list[Header] = []
@@ -104,9 +104,15 @@ class RequestParser:
         self._length_bytes = 0
         self._declined = False
         self._resuming = False
+        self._follows = False
+
+    @property
+    def head_only(self) -> bool:
+        """Whether an answer now is one to a HEAD request, and has no body."""
+        return self.reading is State.BODY and self._asked.request.method == "HEAD"
 
     def feed(self, data: bytes, begin: int) -> int:
-        """Parse a piece of what came.
+        """Parse a piece of what came, where no request is whole.
 
         Parameters
         ----------
@@ -120,7 +126,7 @@ class RequestParser:
             Where the next one does.
         """
         if self.reading is State.IDLE:
-            self.reading = State.HEAD
+            self.reading, self._follows = State.HEAD, False
         before = self.reading
         most = self._room_bytes
         if before is State.HEAD and most > _PIECE_BYTES:
@@ -136,7 +142,7 @@ class RequestParser:
             self._decline_upgrade()
         except HttpParserError as error:
             self.last_words = self.last_words or BadRequest(f"not an HTTP/1.1 request: {error}")
-        if self.reading is before:
+        if self.reading is before and not self.requests:  # else it is the room of a later one
             self._room_bytes -= length_bytes
             if self._room_bytes <= 0:
                 self.last_words = self.last_words or self._too_long()
@@ -210,8 +216,8 @@ class RequestParser:
         asked.request.body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
         asked.held_bytes, self._receiver.held_bytes = self._receiver.held_bytes, 0
         self.requests.append(asked)
-        self._parts, self.reading = [], State.IDLE
-        self._room_bytes = self._limits.header_bytes
+        self._parts, self.reading, self.expects = [], State.IDLE, False
+        self._room_bytes, self._follows = self._limits.header_bytes, True
 
     # What it is made of.
 
@@ -236,13 +242,15 @@ class RequestParser:
 
     def _check(self, request: Request) -> None:
         """See that a head is HTTP/1.1's (RFC 9112) and what it announces within the limits."""
-        hosts, codings, length_bytes, waits = _framing(request.headers)
+        hosts, codings, length_bytes, waits = _framing(request)
         limit_bytes = self._limits.body_bytes
         try:
             if request.version not in _VERSIONS:
                 raise BadRequest("not a request of HTTP/1.1 or HTTP/1.0")
             if hosts != 1 and request.version == "1.1":
                 raise BadRequest(f"a request of HTTP/1.1 has one Host header, not {hosts}")
+            if self._follows:  # it began in a piece with another, and was not counted there
+                self._check_length(request)
             if codings > 1:
                 raise Unsupported("a Transfer-Encoding other than chunked can't be read")
             if length_bytes > limit_bytes:
@@ -250,11 +258,16 @@ class RequestParser:
             self._receiver.check(request)
         except RequestError as error:
             endless = codings > 1 or length_bytes > DISCARDED * limit_bytes
-            if waits or endless or request.method == "CONNECT":
+            ends = request.method == "CONNECT" or isinstance(error, HeaderTooLarge)
+            if waits or endless or ends:
                 self.last_words = error
             raise
-        if waits and (length_bytes or codings):
-            self._receiver.tell_to_send()
+        self.expects = waits and bool(length_bytes or codings)
+
+    def _check_length(self, request: Request) -> None:
+        head = len(request.target) + sum(len(name) + len(value) for name, value in request.headers)
+        if head > self._limits.header_bytes:
+            raise self._header_too_large()
 
     def _too_large(self) -> RequestError:
         REJECTED.labels("body").inc()
@@ -265,12 +278,15 @@ class RequestParser:
         if self.reading is State.BODY:
             REJECTED.labels("body").inc()
             return TooLarge("the chunks are longer than any body may be; send fewer rows")
+        return self._header_too_large()
+
+    def _header_too_large(self) -> HeaderTooLarge:
         REJECTED.labels("header").inc()
         limit_bytes = self._limits.header_bytes
         return HeaderTooLarge(f"the headers are longer than {limit_bytes} bytes; send less")
 
 
-def _framing(headers: list[Header]) -> tuple[int, int, int, bool]:
+def _framing(request: Request) -> tuple[int, int, int, bool]:
     """Return what a head tells of a request's framing.
 
     Returns
@@ -281,10 +297,10 @@ def _framing(headers: list[Header]) -> tuple[int, int, int, bool]:
     length_bytes : int
         What is announced.
     waits : bool
-        Whether the client waits to be told to send the body.
+        Whether the client waits to be told to send the body, which none of HTTP/1.0 is.
     """
     hosts, codings, length_bytes, waits = 0, 0, 0, False
-    for name, value in headers:
+    for name, value in request.headers:
         if name == b"host":
             hosts += 1
         elif name == b"content-length":
@@ -292,5 +308,5 @@ def _framing(headers: list[Header]) -> tuple[int, int, int, bool]:
         elif name == b"transfer-encoding":
             codings += 1 if value.strip().lower() == b"chunked" else 2
         elif name == b"expect":
-            waits = value.strip().lower() == b"100-continue"
+            waits = value.strip().lower() == b"100-continue" and request.version != "1.0"
     return hosts, codings, length_bytes, waits

@@ -122,8 +122,9 @@ class Roster:
         self._waited_for.pop(member, None)
 
     def waits(self, member: Member) -> None:
-        """Note that a connection's client is waited for."""
+        """Note that a connection's client is waited for, from now on."""
         if member in self._members:
+            self._waited_for.pop(member, None)
             self._waited_for[member] = None
 
     def hold(self, member: Member, length_bytes: int) -> None:

@@ -12,9 +12,9 @@ from cryptography import x509
 from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
 from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import GRPCInferenceServiceStub
 
+from harness.certificates import Authority
 from harness.processes import DEADLINE_S, ServerProcess, refuse, until
 from model_server.http.file_watch import FileWatch
-from tests.model_server.certificates import Authority
 
 GOOD = '{"instances": [[6.5]]}'
 

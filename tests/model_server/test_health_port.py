@@ -7,9 +7,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from harness.certificates import Authority
 from harness.processes import ServerProcess, until
 from tests.model_server import slow_model
-from tests.model_server.certificates import Authority
 from tests.model_server.raw_connection import GOOD, RawConnection, request
 
 pytestmark = pytest.mark.slow
