@@ -89,7 +89,7 @@ bench: train ## Measure beside stock KServe and a ceiling, about nine minutes; n
 first-run: ## Measure `make run` from a fresh clone, with empty caches and with full ones
 	@$(PYTHON) -m bench.first_run
 
-soak: install bounds ## Put the server through faults, hostile input and overload at full size, half an hour
+soak: install bounds ## Put the server through faults, hostile input and overload at full size, an hour
 	@$(BIN)/python -m soak --out docs/reliability.md
 
 audit: install ## Look the locked packages up in PyPI's vulnerability data

@@ -11,7 +11,10 @@ from pathlib import Path
 from soak import page
 from soak.scenario import Outcome
 
-SCENARIOS = ("drain", "overload", "slow", "damage", "fuzzing", "rollouts")
+SCENARIOS = (
+    *("drain", "farewell", "overload", "slow", "siege", "resets", "beside", "mute", "credentials"),
+    *("directories", "damage", "protocol", "states", "fuzzing", "rollouts"),
+)
 
 log = logging.getLogger("soak")
 
@@ -54,7 +57,7 @@ def _run(name: str, models: Path) -> Outcome:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m soak",
-        description="Run the long trials, half an hour in all. The exit status is 0 if all held.",
+        description="Run the long trials, an hour in all. The exit status is 0 if all held.",
     )
     parser.add_argument(
         "--only", action="append", choices=SCENARIOS, help="run this one; may be given again"

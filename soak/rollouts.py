@@ -34,7 +34,7 @@ def run(
     models: Path,  # noqa: ARG001 - the image holds its own
     folder: Path,
     *,
-    requests: int = 50_000,
+    requests: int = 500_000,
     rounds: int = 3,
 ) -> Outcome:
     """Disturb a release in a kind cluster: that of ``KIND_CLUSTER``, or one made for it.

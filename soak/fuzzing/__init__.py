@@ -15,13 +15,13 @@ from soak.scenario import Outcome
 
 _GROWTH_MB = 8.0
 """What the arenas of malloc and the bounded caches of header values may take after the warm-up: 5 %
-of the server. At full size a leak of 150 bytes a request would be beyond it."""
+of the server. At full size a leak of 15 bytes a request would be beyond it."""
 
 _DECODED, _BODIES, _GARBAGE, _TENSORS = 0.4, 0.52, 0.03, 0.05
 
 
 def run(
-    models: Path, folder: Path, *, inputs: int = 110_000, examples: int = 40, seed: int = 0
+    models: Path, folder: Path, *, inputs: int = 1_000_000, examples: int = 40, seed: int = 0
 ) -> Outcome:
     """Send it all, and then ask for the golden rows.
 
