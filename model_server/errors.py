@@ -12,7 +12,7 @@
         ├── ModelNotFound       404  NOT_FOUND
         ├── MethodNotAllowed    405
         ├── NotAcceptable       406
-        ├── TooSlow             408
+        ├── TooSlow             408  DEADLINE_EXCEEDED
         ├── AlreadyLoaded       409
         ├── TooLarge            413  RESOURCE_EXHAUSTED
         ├── UnsupportedMedia    415
@@ -162,6 +162,7 @@ class TooSlow(RequestError):
     """The request did not come in whole in the time that it may take."""
 
     status = 408
+    grpc_status = "DEADLINE_EXCEEDED"
 
 
 class AlreadyLoaded(RequestError):

@@ -10,7 +10,6 @@ from importlib import metadata
 from model_server.errors import ModelServerError
 
 RANGES = {
-    "grpc_interceptor": ("grpc-interceptor", ">=0.15.4,<0.16"),
     "kserve": ("kserve", ">=0.21,<0.22"),
 }
 """The packages, by the names of their modules, each with the versions that are known to work."""

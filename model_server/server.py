@@ -30,6 +30,7 @@ from model_server.kserve import grpc as kserve_grpc
 from model_server.kserve import rest
 from model_server.kserve.histograms import StageHistograms
 from model_server.kserve.predictor import BrokenPredictor, Predictor
+from model_server.kserve.reception import Reception
 from model_server.kserve.repository import Repository
 from model_server.metrics import CONNECTIONS
 from model_server.sagemaker.routes import Platform
@@ -52,10 +53,7 @@ def check_packages() -> None:
     ------
     ModelServerError
     """
-    overriding = (
-        kserve_grpc.Interceptor,
-        *(BrokenPredictor, Predictor, Repository, rest.BytesDataPlane),
-    )
+    overriding = (BrokenPredictor, Predictor, Repository, rest.BytesDataPlane)
     overrides.check(overriding, rest.USED)
 
 
@@ -116,8 +114,9 @@ class Server:
     ) -> None:
         settings, health = self._settings, self._health
         port = http.getsockname()[1]
-        grpc_server, grpc_port = self._grpc()
-        listener, watched = self._listener(), self._health_listener()
+        limits = self._limits()
+        grpc_server, grpc_port = self._grpc(limits)
+        listener, watched = self._listener(limits), self._health_listener()
         closing = asyncio.Event()
         stop = functools.partial(self._stop, listener, grpc_server, closing)
         for sig in (signal.SIGTERM, signal.SIGINT):
@@ -149,15 +148,17 @@ class Server:
         faulthandler.cancel_dump_traceback_later()
         log.info("stopped")
 
-    def _listener(self) -> Listener:
+    def _limits(self) -> Limits:
         settings = self._settings
-        limits = Limits(
+        return Limits(
             connections=settings.connections_limit,
             header_bytes=settings.header_limit_bytes,
             body_bytes=settings.body_limit_bytes,
             header_timeout_s=settings.header_timeout_s,
             body_timeout_s=settings.body_timeout_s,
         ).fit_to_open_files()
+
+    def _listener(self, limits: Limits) -> Listener:
         roster = Roster(limits.connections, limits.late_connections, self._limiter)
         CONNECTIONS.set_function(lambda: len(roster))
         self._limiter.tell()
@@ -207,17 +208,20 @@ class Server:
         handler: Handler = FastPath(HealthRoutes(self._health, served, others), served)
         return handler if platform is None else platform.invocations(handler)
 
-    def _grpc(self) -> tuple[grpc.aio.Server | None, int | None]:
+    def _grpc(self, limits: Limits) -> tuple[grpc.aio.Server | None, int | None]:
         """Return the gRPC server and the port that it has."""
         settings = self._settings
         if not settings.grpc:
             return None, None
+        seats = max(settings.bytes_limit // settings.body_limit_bytes, 1)
         interceptor = kserve_grpc.Interceptor(
-            self._limiter, self._tokens, repository=settings.repository_api
+            self._limiter,
+            self._tokens,
+            Reception(seats, limits.body_timeout_s),
+            limits.body_timeout_s,
+            repository=settings.repository_api,
         )
-        server = kserve_grpc.server(
-            self._dataplane, self._repository, interceptor, settings.body_limit_bytes
-        )
+        server = kserve_grpc.server(self._dataplane, self._repository, interceptor, limits)
         address = f"[::]:{settings.grpc_port}"
         if self._certificate is None:
             port = server.add_insecure_port(address)

@@ -113,7 +113,9 @@ class Settings(BaseModel):
     body_timeout_s: Seconds = Field(
         30, description="how long a whole request may, or an answer to go"
     )
-    connections_limit: Limit = Field(4096, description="most HTTP connections")
+    connections_limit: Limit = Field(
+        4096, description="most HTTP connections; gRPC has a quarter as many"
+    )
     requests_limit: Limit = Field(1024, description="most requests in flight")
     bytes_limit: Limit = Field(64 * 1024**2, description="length of all their bodies together")
     queue_limit_ms: Milliseconds = Field(

@@ -4,6 +4,7 @@ import codecs
 import hmac
 import logging
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from model_server.errors import ModelServerError, Unauthorized
@@ -40,8 +41,10 @@ class Tokens:
         self._watched = FileWatch(path)
         self._tokens = self._read()
 
-    def check(self, authorization: bytes | None) -> None:
-        """See that an ``Authorization`` header holds one of the tokens.
+    def check(self, authorizations: Sequence[bytes]) -> None:
+        """See that there is one ``Authorization`` header, and that it holds one of the tokens.
+
+        A second might be meant for who stands before this server, or for who passed it by.
 
         Raises
         ------
@@ -49,7 +52,8 @@ class Tokens:
         """
         if self._watched.changed():
             self._reread()
-        scheme, _, given = (authorization or b"").partition(b" ")
+        authorization = authorizations[0] if len(authorizations) == 1 else b""
+        scheme, _, given = authorization.partition(b" ")
         known = [hmac.compare_digest(given.strip(), token) for token in self._tokens]
         if scheme.lower() != b"bearer" or not any(known):
             REJECTED.labels("token").inc()
@@ -105,5 +109,5 @@ class Authentication:
         Unauthorized
         """
         if request.path not in _OPEN:
-            given = (value for name, value in request.headers if name == b"authorization")
-            self._tokens.check(next(given, None))
+            given = [value for name, value in request.headers if name == b"authorization"]
+            self._tokens.check(given)

@@ -12,6 +12,9 @@ _OTHER_FILES = 256
 _LATE = 0.25
 """So many connections beyond the limit, as a share of it, are still told why they are refused."""
 
+_GRPC = 0.25
+"""So many connections to gRPC's port, as a share of HTTP's."""
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -31,9 +34,14 @@ class Limits:
         """How many beyond the limit are still answered."""
         return max(int(self.connections * _LATE), 1)
 
+    @property
+    def grpc_connections(self) -> int:
+        """How many there may be to gRPC's port beside."""
+        return max(int(self.connections * _GRPC), 1)
+
     def fit_to_open_files(self) -> Self:
         """Raise this process's limit on open files to what is wanted, or want less connections."""
-        wanted = self.connections + self.late_connections + _OTHER_FILES
+        wanted = self.connections + self.late_connections + self.grpc_connections + _OTHER_FILES
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         if soft == resource.RLIM_INFINITY or wanted <= soft:
             return self
@@ -41,6 +49,6 @@ class Limits:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
         if most == wanted:
             return self
-        connections = max(int((most - _OTHER_FILES) / (1 + _LATE)), 1)
+        connections = max(int((most - _OTHER_FILES) / (1 + _LATE + _GRPC)), 1)
         log.warning("at most %d connections, as %d files may be open", connections, most)
         return replace(self, connections=connections)

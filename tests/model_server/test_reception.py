@@ -1,0 +1,75 @@
+"""The seats of messages that come in by gRPC: none is lost, and who stalls keeps none."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from model_server.errors import Overloaded
+from model_server.kserve import reception as module
+from model_server.kserve.reception import Reception
+
+
+class Client:
+    """A call, as its context shows it, whose message comes once it is sent."""
+
+    def __init__(self) -> None:
+        self._message: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+    async def read(self) -> bytes:
+        return await self._message
+
+    def send(self) -> None:
+        self._message.set_result(b"message")
+
+
+def read(reception: Reception, client: Client) -> asyncio.Task[bytes]:
+    context: Any = client
+    return asyncio.create_task(reception.read(context))
+
+
+async def turns() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("turns_before", [0, 1, 2, 3])
+async def test_a_seat_given_to_who_leaves_is_given_on(turns_before: int) -> None:
+    reception = Reception(seats=1, timeout_s=60)
+    first, second, third = Client(), Client(), Client()
+    reads = [read(reception, client) for client in (first, second, third)]
+    await turns()
+    first.send()
+    for _ in range(turns_before):
+        await asyncio.sleep(0)
+    reads[2].cancel()
+    second.send()
+    assert await reads[1] == b"message"
+
+
+async def test_who_stalls_gives_up_its_seat(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_SWIFT_S", 0)
+    reception = Reception(seats=2, timeout_s=60)
+    stalled = [read(reception, Client()) for _ in range(10)]
+    await turns()
+    client = Client()
+    client.send()
+    assert await read(reception, client) == b"message"
+    with pytest.raises(Overloaded, match="bytes"):
+        await stalled[0]
+    for one in stalled:
+        one.cancel()
+    await asyncio.gather(*stalled, return_exceptions=True)
+
+
+async def test_too_many_that_wait_are_refused_the_longest_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "_WAITING", 2)
+    reception = Reception(seats=1, timeout_s=60)
+    reads = [read(reception, Client()) for _ in range(4)]
+    with pytest.raises(Overloaded, match="requests"):
+        await reads[1]
+    for one in reads:
+        one.cancel()
+    await asyncio.gather(*reads, return_exceptions=True)
