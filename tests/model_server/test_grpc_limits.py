@@ -11,8 +11,8 @@ import grpc
 import pytest
 from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
 from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import GRPCInferenceServiceStub
-from tests.model_server.certificates import Authority
 
+from harness.certificates import Authority
 from harness.ports import HOST
 from harness.processes import DEADLINE_S, ServerProcess, until
 from tests.model_server import raw_http2
