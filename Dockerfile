@@ -29,8 +29,13 @@ COPY --from=cyclonedx /opt/sbom /opt/sbom
 RUN /opt/sbom/bin/cyclonedx-py environment --output-reproducible --output-file /sbom.cdx.json \
       /opt/venv/bin/python
 WORKDIR /app
+# Of the server its connections, and what they import.
+COPY model_server/__init__.py model_server/errors.py model_server/metrics.py model_server/
+COPY model_server/formats/__init__.py model_server/formats/media_types.py model_server/formats/
+COPY model_server/inference/__init__.py model_server/inference/in_flight.py model_server/inference/
+COPY model_server/http model_server/http
 COPY application application
-RUN python -m compileall -q application
+RUN python -m compileall -q application model_server
 
 FROM bare AS application
 LABEL org.opencontainers.image.title="model-server-application" \

@@ -1,39 +1,23 @@
 """``python -m application``: read the settings and serve until a signal."""
 
 import logging
-import signal
 import sys
 
-import uvicorn
-
 from application import logs, settings
+from application.server import Server
 from application.site import create
+from model_server.errors import ModelServerError
 
 
 def main() -> int:
     """Serve; return the exit status."""
     chosen = settings.parse(sys.argv[1:])
     logs.configure(chosen.log_level)
-    config = uvicorn.Config(
-        create(chosen),
-        host=chosen.host,
-        port=chosen.port,
-        log_config=None,
-        access_log=False,
-        ws="none",
-        server_header=False,
-        proxy_headers=False,
-        timeout_graceful_shutdown=chosen.drain_timeout_s,
-    )
-    with config.bind_socket() as listener:
-        port = listener.getsockname()[1]
-        logging.getLogger("application").info(
-            "serving", extra={"port": port, "endpoint": str(chosen.endpoint)}
-        )
-        # uvicorn raises the signals that it was stopped by once more when it has stopped
-        for stop in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(stop, lambda *_: sys.exit(0))
-        uvicorn.Server(config).run(sockets=[listener])
+    try:
+        Server(create(chosen), chosen).start()
+    except ModelServerError as error:
+        logging.getLogger("application").critical(str(error))
+        return 1
     return 0
 
 

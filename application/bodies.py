@@ -10,7 +10,7 @@
 What counts is what has come in: a client that has sent nothing holds nothing. A body holds its room
 until its answer is out. Of the time, only that counts in which a client was waited for.
 
-Connections, and heads that come in slowly, are uvicorn's, which bounds neither.
+Connections, and heads that come in slowly, are bounded by `application.server`.
 """
 
 import asyncio

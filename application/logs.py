@@ -7,7 +7,7 @@ from pythonjsonlogger.json import JsonFormatter
 
 
 def configure(level: str) -> None:
-    """Log from `level` on; uvicorn and httpx only speak of trouble."""
+    """Log from `level` on; connections and httpx only speak of trouble."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         JsonFormatter(
@@ -17,5 +17,5 @@ def configure(level: str) -> None:
         )
     )
     logging.basicConfig(level=level.upper(), handlers=[handler])
-    for library in ("uvicorn", "httpx"):
+    for library in ("model_server", "httpx"):
         logging.getLogger(library).setLevel("WARNING")

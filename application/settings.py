@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import (
     AfterValidator,
     AnyHttpUrl,
+    NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
@@ -70,10 +71,16 @@ class Settings(BaseSettings):
     """longest CSV file; all that are read at a time may be four times as long together"""
     upload_timeout_s: PositiveFloat = 60
     """how long a file may take to come in, and its answer to go"""
+    connections_limit: PositiveInt = 1024
+    """most connections; where one more comes, the one that has been silent longest is let go"""
+    header_timeout_s: PositiveFloat = 10
+    """how long a request's head may take to come in"""
     rate_limit: NonNegativeInt = 600
     """requests a minute from one client; 0 for any number"""
+    drain_delay_s: NonNegativeFloat = 1
+    """how long connections are still accepted after SIGTERM, while clients move on"""
     drain_timeout_s: PositiveInt = 20
-    """how long requests in flight may take after SIGTERM"""
+    """how long requests in flight may take after that"""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """least level that is logged"""
 

@@ -42,7 +42,7 @@ _FAREWELL_S = 1.0
 _LINGER_S = 2.0
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-_CLOSE, _KEEP_ALIVE = b"connection: close\r\n", b"connection: keep-alive\r\n"
+CLOSE, _KEEP_ALIVE = b"connection: close\r\n", b"connection: keep-alive\r\n"
 
 
 _READS = frozenset((State.IDLE, State.HEAD, State.BODY))
@@ -70,12 +70,14 @@ class Connection(asyncio.Protocol):
         The room that it takes of all bodies': of one that comes in, or of an unread answer.
     """
 
+    _parses: type[RequestParser] = RequestParser
+
     def __init__(self, service: Service) -> None:
         self._service = service
         self._roster = service.roster
         self._loop = asyncio.get_running_loop()
         self._transport = cast("asyncio.Transport", None)
-        self._parser = RequestParser(self, service.limits, service.roster)
+        self._parser = self._parses(self, service.limits, service.roster)
         self._task: asyncio.Task[None] | None = None
         self.state = State.HANDSHAKE
         self.client: tuple[str, int] | None = None
@@ -157,8 +159,6 @@ class Connection(asyncio.Protocol):
         if self.state is State.CLOSED:
             return
         self.state = State.CLOSED
-        if self._task is not None:
-            self._task.cancel(GONE)
         self._roster.remove(self)
         self._let_go()
 
@@ -193,7 +193,7 @@ class Connection(asyncio.Protocol):
         """
         begun = self.state in (State.HEAD, State.BODY) and not self.secure
         if begun and not self._transport.get_write_buffer_size():
-            self._tell(Overloaded(reason))
+            self._answer_error(Overloaded(reason))
             self._close()
             self._loop.call_later(_LINGER_S, self._abort)  # no sweep comes by any more
         else:
@@ -270,10 +270,19 @@ class Connection(asyncio.Protocol):
                 self._ahead, self._at = b"", 0
                 if self._ended:
                     self._close()
-                elif parser.expects:
-                    parser.expects = False
-                    self._transport.write(_CONTINUE)
+                else:
+                    self._tell_to_send()
                 break
+        self._hold_back()
+
+    def _tell_to_send(self) -> None:
+        """Tell a client that waits for it to send the body."""
+        if self._parser.expects:
+            self._parser.expects = False
+            self._transport.write(_CONTINUE)
+
+    def _hold_back(self) -> None:
+        """Take no more from the client while something that it has sent is not parsed."""
         waiting = self._at < len(self._ahead)
         if waiting != self._paused and self.state not in _ENDS:
             self._paused = waiting
@@ -326,17 +335,27 @@ class Connection(asyncio.Protocol):
     def _answer(self, asked: Asked, response: Response) -> None:
         if self.state is State.CLOSED:
             return
-        request = asked.request
-        keeps = (
+        keeps = self._keeps(asked, response)
+        line = CLOSE if not keeps else b"" if asked.request.version == "1.1" else _KEEP_ALIVE
+        self._tell(asked.request, response)
+        self._write(response, line, head_only=asked.request.method == "HEAD")
+        self._finish_answer(keeps=keeps)
+
+    def _keeps(self, asked: Asked, response: Response) -> bool:
+        """Tell whether the client may ask more on this connection."""
+        return (
             asked.keep_alive
             and not (response.close or self._too_many)
             and not self._service.health.stopping
         )
-        line = _CLOSE if not keeps else b"" if request.version == "1.1" else _KEEP_ALIVE
+
+    def _tell(self, request: Request, response: Response) -> None:
+        """Log an answer."""
         if access.isEnabledFor(logging.INFO):
             what = f"{request.method} {request.target.decode('latin-1')} HTTP/{request.version}"
             access.info('%s - "%s" %d', (self.client or ("",))[0], what, response.status)
-        self._write(response, line, head_only=request.method == "HEAD")
+
+    def _finish_answer(self, *, keeps: bool) -> None:
         if not keeps:
             self._linger()
         elif self._unread:
@@ -346,11 +365,11 @@ class Connection(asyncio.Protocol):
 
     def _refuse(self, error: RequestError) -> None:
         """Answer what can't be read, and end."""
-        self._tell(error)
+        self._answer_error(error)
         self._linger()
 
-    def _tell(self, error: RequestError) -> None:
-        self._write(error_responses.answer(error), _CLOSE, head_only=self._parser.head_only)
+    def _answer_error(self, error: RequestError) -> None:
+        self._write(error_responses.answer(error), CLOSE, head_only=self._parser.head_only)
 
     def _write(self, response: Response, line: bytes, *, head_only: bool) -> None:
         self._transport.write(response.wire(self._roster.date, line, head_only=head_only))
@@ -384,7 +403,10 @@ class Connection(asyncio.Protocol):
         self._let_go()
 
     def _let_go(self) -> None:
-        """Forget what was asked and not begun, and what was sent ahead."""
+        """Stop working on what no one will read, and forget what was sent ahead."""
+        if self._task is not None:
+            self._task.cancel(GONE)
+            self._task = None
         if not self._unread or self.state is State.CLOSED:
             self._roster.free(self)
         for asked in self._parser.requests:

@@ -52,6 +52,8 @@ class Listener:
     Parameters
     ----------
     service : Service
+    connection : type of Connection
+        What speaks with each client.
 
     Attributes
     ----------
@@ -59,8 +61,9 @@ class Listener:
         Whether nothing more is waited for.
     """
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, connection: type[Connection] = Connection) -> None:
         self._service = service
+        self._connection = connection
         self._roster = service.roster
         self._patience: asyncio.Timeout | None = None
         self._again: asyncio.TimerHandle | None = None
@@ -117,7 +120,7 @@ class Listener:
                 self._again = self._loop.call_later(_PAUSE_S, self.start, self._port)
                 return
             accepted.settimeout(0)
-            Connection(self._service).accept(accepted)
+            self._connection(self._service).accept(accepted)
 
     async def _close_port(self) -> None:
         """Close the port without losing who has knocked.
@@ -141,8 +144,8 @@ class Listener:
             await asyncio.sleep(_LOOK_S)
 
 
-def listen(port: int, flag: str) -> socket.socket:
-    """Return a socket on every address of this machine, of IPv6 and IPv4 where it has both.
+def listen(port: int, flag: str, host: str = "") -> socket.socket:
+    """Return a socket on an address, or on all that this machine has of IPv6 and IPv4.
 
     Raises
     ------
@@ -150,6 +153,9 @@ def listen(port: int, flag: str) -> socket.socket:
         If the port is taken.
     """
     try:
+        if host:
+            family = socket.AF_INET6 if ":" in host else socket.AF_INET
+            return socket.create_server((host, port), family=family, backlog=_BACKLOG)
         return _bind(port, both=socket.has_dualstack_ipv6())
     except OSError as error:
         raise ModelServerError(

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from typing import Protocol
 from urllib.parse import unquote
 
 Header = tuple[bytes, bytes]
@@ -11,6 +12,7 @@ _STATUS_LINES = {
     status.value: b"HTTP/1.1 %d %s\r\n" % (status, status.phrase.encode()) for status in HTTPStatus
 }
 _FRAMING = (b"connection", b"content-length", b"date", b"transfer-encoding")
+_WITHOUT_BODY = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
 
 
 @dataclass(slots=True)
@@ -33,6 +35,9 @@ class Request:
     secure : bool
         Whether it came over TLS.
     body : bytes
+    stream : Stream or None
+        What the body is read from, and the answer may be written to, where requests are worked on
+        while they come in.
     """
 
     method: str
@@ -44,6 +49,7 @@ class Request:
     client: tuple[str, int] | None = None
     secure: bool = False
     body: bytes = b""
+    stream: "Stream | None" = None
 
     @property
     def only_reads(self) -> bool:
@@ -77,14 +83,44 @@ class Response:
 
     def wire(self, date: bytes, connection: bytes, *, head_only: bool) -> bytes:
         """Write it as HTTP/1.1 sends it; `connection` is that header's line, or nothing."""
+        if self.status in _WITHOUT_BODY:
+            return self.head(date, connection)
+        head = self.head(date, b"content-length: %d\r\n%s" % (len(self.body), connection))
+        return head if head_only else head + self.body
+
+    def head(self, date: bytes, framing: bytes) -> bytes:
+        """Write its head alone; `framing` is the lines that tell where it ends."""
         lines = [_STATUS_LINES[self.status], b"date: ", date, b"\r\n"]
         for name, value in self.headers:
             if name not in _FRAMING:
                 lines += (name, b": ", value, b"\r\n")
-        lines.append(b"content-length: %d\r\n%s\r\n" % (len(self.body), connection))
-        if not head_only:
-            lines.append(self.body)
+        lines += (framing, b"\r\n")
         return b"".join(lines)
+
+
+class Stream(Protocol):
+    """The body of a request as it comes in, and its answer as it goes out.
+
+    Both wait for the client, who is let go where it takes too long.
+    """
+
+    async def read(self) -> bytes:
+        """Return the next of the body; nothing at its end.
+
+        Raises
+        ------
+        RequestError
+            If it can't be read to its end.
+        """
+
+    async def begin(self, response: Response) -> None:
+        """Send the head of a response, whose body is what is written after it.
+
+        The handler returns this response once it has written all.
+        """
+
+    async def write(self, part: bytes) -> None:
+        """Send the next of the response's body."""
 
 
 Handler = Callable[[Request], Awaitable[Response]]

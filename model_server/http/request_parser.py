@@ -216,7 +216,12 @@ class RequestParser:
         asked.request.body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
         asked.held_bytes, self._receiver.held_bytes = self._receiver.held_bytes, 0
         self.requests.append(asked)
-        self._parts, self.reading, self.expects = [], State.IDLE, False
+        self._parts = []
+        self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        """Be ready for the next request, which may be in the same piece."""
+        self.reading, self.expects = State.IDLE, False
         self._room_bytes, self._follows = self._limits.header_bytes, True
 
     # What it is made of.
@@ -250,11 +255,10 @@ class RequestParser:
             if hosts != 1 and request.version == "1.1":
                 raise BadRequest(f"a request of HTTP/1.1 has one Host header, not {hosts}")
             if self._follows:  # it began in a piece with another, and was not counted there
-                self._check_length(request)
+                self._check_head(request)
             if codings > 1:
                 raise Unsupported("a Transfer-Encoding other than chunked can't be read")
-            if length_bytes > limit_bytes:
-                raise self._too_large()
+            self._check_length(length_bytes)
             self._receiver.check(request)
         except RequestError as error:
             endless = codings > 1 or length_bytes > DISCARDED * limit_bytes
@@ -264,10 +268,14 @@ class RequestParser:
             raise
         self.expects = waits and bool(length_bytes or codings)
 
-    def _check_length(self, request: Request) -> None:
+    def _check_head(self, request: Request) -> None:
         head = len(request.target) + sum(len(name) + len(value) for name, value in request.headers)
         if head > self._limits.header_bytes:
             raise self._header_too_large()
+
+    def _check_length(self, length_bytes: int) -> None:
+        if length_bytes > self._limits.body_bytes:
+            raise self._too_large()
 
     def _too_large(self) -> RequestError:
         REJECTED.labels("body").inc()

@@ -1,14 +1,20 @@
 """What the connections of a listener share."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from model_server.http.authentication import Authentication
 from model_server.http.limits import Limits
 from model_server.http.messages import Handler
 from model_server.http.roster import Roster
 from model_server.http.tls import Certificate
-from model_server.inference.health import Health
 from model_server.inference.in_flight import InFlightLimiter
+
+
+class Stopping(Protocol):
+    """Who knows whether a stop is near."""
+
+    stopping: bool
 
 
 @dataclass(frozen=True)
@@ -25,7 +31,7 @@ class Service:
         Of requests, over all protocols.
     roster : Roster
         Of the connections.
-    health : Health
+    health : Stopping
     certificate : Certificate or None
         For TLS.
     """
@@ -35,5 +41,5 @@ class Service:
     limits: Limits
     limiter: InFlightLimiter
     roster: Roster
-    health: Health
+    health: Stopping
     certificate: Certificate | None

@@ -67,11 +67,12 @@ def test_it_takes_the_settings(chart: HelmChart, monkeypatch: pytest.MonkeyPatch
 
     chosen = read(
         chart,
-        {"application": {"settings": own}, "shutdown": {"drainSeconds": 7}},
+        {"application": {"settings": own}, "shutdown": {"delaySeconds": 2, "drainSeconds": 7}},
         monkeypatch,
     )
 
-    assert (chosen.front, chosen.rate_limit, chosen.drain_timeout_s) == ("boston", 6000, 7)
+    assert (chosen.front, chosen.rate_limit) == ("boston", 6000)
+    assert (chosen.drain_delay_s, chosen.drain_timeout_s) == (2, 7)
     assert str(chosen.report_url) == "https://a.example.com/reports"
     assert chosen.trusted_proxies == ""
     assert chosen.port == 8000

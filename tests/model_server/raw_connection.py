@@ -1,11 +1,13 @@
 """A plain TCP connection, to send what no HTTP library would."""
 
+import select
 import socket
 import struct
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Self
 
-from harness.processes import DEADLINE_S, ServerProcess
+from harness.processes import DEADLINE_S, ApplicationProcess, ServerProcess
 
 
 def request(body: bytes, path: str = "/v1/models/rooms:predict", headers: bytes = b"") -> bytes:
@@ -22,8 +24,8 @@ GOOD = request(b'{"instances": [[6.5]]}')
 class RawConnection:
     """A connection to a server; `read` takes one answer from it."""
 
-    def __init__(self, server: ServerProcess, port: int | None = None) -> None:
-        port = port or server.http_port
+    def __init__(self, server: ServerProcess | ApplicationProcess, port: int | None = None) -> None:
+        port = port or int(server.url.rpartition(":")[2])
         self._socket = socket.create_connection(("127.0.0.1", port), DEADLINE_S)
         self._stream = self._socket.makefile("rb")
 
@@ -55,8 +57,16 @@ class RawConnection:
     def read(self) -> tuple[int, dict[str, str], bytes]:
         """Return status, headers and body of the next answer."""
         status, headers = self.read_head()
+        if "transfer-encoding" in headers:
+            return status, headers, b"".join(self._chunks())
         body = self._stream.read(int(headers.get("content-length", 0)))
         return status, headers, body
+
+    def _chunks(self) -> Iterator[bytes]:
+        while length := int(self._stream.readline(), 16):
+            yield self._stream.read(length)
+            assert self._stream.readline() == b"\r\n"
+        assert self._stream.readline() == b"\r\n"
 
     def read_head(self) -> tuple[int, dict[str, str]]:
         """Return status and headers of the next answer."""
@@ -67,6 +77,14 @@ class RawConnection:
             name, _, value = line.decode().partition(": ")
             headers[name.lower()] = value
         return int(status[1]), headers
+
+    def readable(self) -> bool:
+        """Tell whether something has come."""
+        return bool(select.select([self._socket], [], [], 0)[0])
+
+    def rest(self) -> bytes:
+        """Return all that comes until the server closes it."""
+        return self._stream.read()
 
     def closed(self) -> bool:
         """Wait until the server has closed it; tell whether it said nothing more."""

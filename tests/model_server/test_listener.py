@@ -1,8 +1,6 @@
 """A port is closed without resetting a connection that the system has accepted."""
 
 import asyncio
-import http.client
-import threading
 import time
 from collections.abc import Callable
 
@@ -16,6 +14,7 @@ from model_server.http.roster import Roster
 from model_server.http.service import Service
 from model_server.inference.health import Health
 from model_server.inference.in_flight import InFlightLimiter
+from tests.fresh_client import FreshClient
 
 STOPS = 10
 CLIENTS = 4
@@ -32,34 +31,12 @@ def service() -> Service:
     return Service(answer, None, limits, limiter, roster, Health(), None)
 
 
-class Client(threading.Thread):
-    """Opens one connection after the other, until one is refused or fails."""
-
-    def __init__(self, port: int) -> None:
-        super().__init__(daemon=True)
-        self._port = port
-        self.answered = 0
-        self.ended: type[Exception] | None = None
-
-    def run(self) -> None:
-        while self.ended is None:
-            connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=30)
-            try:
-                connection.request("GET", "/", headers={"connection": "close"})
-                assert connection.getresponse().read() == b"here"
-                self.answered += 1
-            except (OSError, http.client.HTTPException) as error:
-                self.ended = type(error)
-            finally:
-                connection.close()
-
-
-async def stop_once() -> list[Client]:
+async def stop_once() -> list[FreshClient]:
     """Serve, and stop under steady fresh connections."""
     port = listen(0, "--http-port")
     listener = Listener(service())
     listener.start(port)
-    clients = [Client(port.getsockname()[1]) for _ in range(CLIENTS)]
+    clients = [FreshClient(port.getsockname()[1]) for _ in range(CLIENTS)]
     for client in clients:
         client.start()
     await _reached(lambda: all(client.answered > 20 for client in clients))

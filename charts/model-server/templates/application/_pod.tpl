@@ -6,7 +6,7 @@ containers:
   - name: application
     {{- include "model-server.container" (list $ .) | nindent 4 }}
     env:
-      {{- $own := dict "endpoint" (include "model-server.address" $) "drainTimeoutS" $.Values.shutdown.drainSeconds }}
+      {{- $own := dict "endpoint" (include "model-server.address" $) "drainDelayS" $.Values.shutdown.delaySeconds "drainTimeoutS" $.Values.shutdown.drainSeconds }}
       {{- include "model-server.variables" (list "APPLICATION" (merge $own .settings)) | trim | nindent 6 }}
     ports:
       - name: http
