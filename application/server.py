@@ -25,10 +25,10 @@ from model_server.inference.in_flight import InFlightLimiter
 log = logging.getLogger("application")
 
 _HEADER_BYTES = 32 * 1024
-_BODY_LENGTHS, _BODY_TIMES = 4, 2
-"""So many times the longest file, and the time for one, end a connection: `bodies` tells people
-before that, and what still comes is thrown away."""
 _SWEEP_S = 1
+_BODY_LENGTHS, _BODY_TIMES, _BODY_SWEEPS = 4, 2, 2
+"""So many times the longest file, and the time for one with so many sweeps, end a connection:
+`bodies` tells people before that, and what still comes is thrown away."""
 
 
 class Server:
@@ -84,7 +84,7 @@ class Server:
             header_bytes=_HEADER_BYTES,
             body_bytes=_BODY_LENGTHS * settings.upload_limit_bytes,
             header_timeout_s=settings.header_timeout_s,
-            body_timeout_s=_BODY_TIMES * settings.upload_timeout_s,
+            body_timeout_s=_BODY_TIMES * settings.upload_timeout_s + _BODY_SWEEPS * _SWEEP_S,
         ).fit_to_open_files()
         n_connections = limits.connections + limits.late_connections
         limiter = InFlightLimiter(n_connections, limits.body_bytes)

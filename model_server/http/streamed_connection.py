@@ -36,6 +36,7 @@ class StreamedConnection(Connection):
         self._current = cast("Begun", None)
         self._begun: Response | None = None
         self._keeps_begun = False
+        self._worked_s = self.since_s
         self._moved = asyncio.Event()
 
     # What a handler asks: see Stream.
@@ -123,14 +124,16 @@ class StreamedConnection(Connection):
         return current.answered or self._begun is not None
 
     async def _wait_for_client(self, state: State) -> None:
-        """Wait; from its first byte on, the time for a request goes on."""
+        """Wait; of the time for a request, what the handler worked does not count."""
         self.state = state
         self._moved_s = self._roster.now_s
+        self.since_s += self._moved_s - self._worked_s
         self._roster.waits(self)
         self._moved.clear()
         try:
             await self._moved.wait()
         finally:
+            self._worked_s = self._roster.now_s
             if self.state is state:
                 self.state = State.WORKING
                 self._roster.works(self)
@@ -148,6 +151,7 @@ class StreamedConnection(Connection):
         if isinstance(asked, Begun):
             self._current = asked
             asked.request.stream = self
+            self._worked_s = self._roster.now_s
         super()._begin(asked)
 
     @override

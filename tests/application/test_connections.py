@@ -292,7 +292,7 @@ def test_a_stop_waits_for_a_file_that_comes_in(endpoint: str, tmp_path: Path) ->
 
 def test_what_is_worked_on_for_a_client_that_goes_is_given_up(tmp_path: Path) -> None:
     endpoint = StandIn()
-    endpoint.replies.append(busy("1"))
+    endpoint.replies.append(busy("3"))
     with (
         endpoint.listening() as address,
         ApplicationProcess(
@@ -302,6 +302,7 @@ def test_what_is_worked_on_for_a_client_that_goes_is_given_up(tmp_path: Path) ->
         with RawConnection(application) as leaving:
             leaving.send(GET.replace(b"/healthz/live", b"/models/rooms/answer?RM=7"))
             until("the endpoint is asked", lambda: bool(endpoint.rows))
+            leaving.reset()
         assert application.stop() == 0
         assert len(endpoint.rows) == 1
     assert "Traceback" not in application.log.read_text()
