@@ -292,17 +292,17 @@ def test_a_stop_waits_for_a_file_that_comes_in(endpoint: str, tmp_path: Path) ->
 
 def test_what_is_worked_on_for_a_client_that_goes_is_given_up(tmp_path: Path) -> None:
     endpoint = StandIn()
-    endpoint.replies.append(busy("3"))
+    endpoint.replies.extend((busy("1"), busy("2")))
     with (
         endpoint.listening() as address,
         ApplicationProcess(
             address, "--drain-delay-s", "0", "--timeout-s", "60", log=tmp_path / "log"
         ) as application,
+        RawConnection(application) as leaving,
     ):
-        with RawConnection(application) as leaving:
-            leaving.send(GET.replace(b"/healthz/live", b"/models/rooms/answer?RM=7"))
-            until("the endpoint is asked", lambda: bool(endpoint.rows))
-            leaving.reset()
-        assert application.stop() == 0
-        assert len(endpoint.rows) == 1
+        leaving.send(GET.replace(b"/healthz/live", b"/models/rooms/answer?RM=7"))
+        until("the endpoint is asked", lambda: bool(endpoint.rows))
+        leaving.reset()
+        assert application.client.get("/models/rooms/answer?RM=8").status_code == 200
+    assert [rows[0]["RM"] for rows in endpoint.rows] == ["7.0", "8.0", "8.0"]
     assert "Traceback" not in application.log.read_text()
