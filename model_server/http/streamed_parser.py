@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing_extensions import override
 
 from model_server.http.request_parser import Asked, RequestParser
-from model_server.http.state import State
 
 
 @dataclass(slots=True)
