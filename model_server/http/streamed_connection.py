@@ -89,9 +89,11 @@ class StreamedConnection(Connection):
     @override
     def eof_received(self) -> bool:
         """Answer a client that sends no more what it has asked."""
-        keeps = super().eof_received()
+        if self._task is None or self.secure:
+            return super().eof_received()
+        self._ended = True
         self._moved.set()
-        return keeps or (self._task is not None and not self.secure)
+        return True
 
     @override
     def resume_writing(self) -> None:
