@@ -16,9 +16,12 @@ def shut_down(peer: str) -> None:
     Parameters
     ----------
     peer : str
-        As a call tells it: ``ipv4:192.0.2.1:4242`` or ``ipv6:%5B2001:db8::1%5D:4242``.
+        As a call tells it: ``ipv4:192.0.2.1:4242`` or ``ipv6:%5B2001:db8::1%5D:4242``; one that is
+        gone has no address.
     """
     client, _, client_port = urllib.parse.unquote(peer).partition(":")[2].rpartition(":")
+    if not client:
+        return
     wanted = (_address(client.strip("[]")), int(client_port))
     for file in filter(Path.is_socket, _FILES.iterdir()):
         with (

@@ -131,41 +131,37 @@ def test_a_handshake_that_never_ends_is_given_up(
         silent.closed()
 
 
-class TestTokens:
-    """A call without the right one ends before its message is read."""
+@pytest.fixture(scope="module")
+def guarded(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    folder = tmp_path_factory.mktemp("guarded")
+    (folder / "tokens").write_text("first\nsecond\n")
+    flags = ("--token-file", str(folder / "tokens"))
+    with ServerProcess(models, *flags, log=folder / "log") as server:
+        yield server
 
-    @pytest.fixture(scope="class")
-    def guarded(
-        self, models: Path, tmp_path_factory: pytest.TempPathFactory
-    ) -> Iterator[ServerProcess]:
-        folder = tmp_path_factory.mktemp("guarded")
-        (folder / "tokens").write_text("first\nsecond\n")
-        with ServerProcess(
-            models, "--token-file", str(folder / "tokens"), log=folder / "log"
-        ) as server:
-            yield server
 
-    @pytest.mark.parametrize("token", ["", "third"])
-    def test_no_message_is_waited_for(self, guarded: ServerProcess, token: str) -> None:
-        with Stalled(guarded, 8, token) as stalled:
-            codes = [call.code() for call in stalled.calls]
-        assert codes == [grpc.StatusCode.UNAUTHENTICATED] * 8
+@pytest.mark.parametrize("token", ["", "third"])
+def test_no_message_is_waited_for_without_a_token(guarded: ServerProcess, token: str) -> None:
+    with Stalled(guarded, 8, token) as stalled:
+        codes = [call.code() for call in stalled.calls]
+    assert codes == [grpc.StatusCode.UNAUTHENTICATED] * 8
 
-    @pytest.mark.parametrize("tokens", [("first", "third"), ("third", "first"), ("first", "first")])
-    def test_there_is_one(self, guarded: ServerProcess, tokens: tuple[str, str]) -> None:
-        metadata = [("authorization", f"Bearer {token}") for token in tokens]
-        with (
-            grpc.insecure_channel(f"{HOST}:{guarded.grpc_port}") as channel,
-            pytest.raises(grpc.RpcError) as refused,
-        ):
-            GRPCInferenceServiceStub(channel).ModelInfer(request(), metadata=metadata)
-        assert refused.value.code() == grpc.StatusCode.UNAUTHENTICATED
-        answer = guarded.client.post(
-            "/v1/models/rooms:predict",
-            content=GOOD,
-            headers=[*metadata, ("content-type", "application/json")],
-        )
-        assert answer.status_code == 401
+
+@pytest.mark.parametrize("tokens", [("first", "third"), ("third", "first"), ("first", "first")])
+def test_two_tokens_are_refused(guarded: ServerProcess, tokens: tuple[str, str]) -> None:
+    metadata = [("authorization", f"Bearer {token}") for token in tokens]
+    with (
+        grpc.insecure_channel(f"{HOST}:{guarded.grpc_port}") as channel,
+        pytest.raises(grpc.RpcError) as refused,
+    ):
+        GRPCInferenceServiceStub(channel).ModelInfer(request(), metadata=metadata)
+    assert refused.value.code() == grpc.StatusCode.UNAUTHENTICATED
+    answer = guarded.client.post(
+        "/v1/models/rooms:predict",
+        content=GOOD,
+        headers=[*metadata, ("content-type", "application/json")],
+    )
+    assert answer.status_code == 401
 
 
 def test_calls_without_a_message_keep_none_out(models: Path, tmp_path: Path) -> None:
