@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from harness.processes import DEADLINE_S
 from model_server.errors import Overloaded
 from model_server.kserve import reception as module
 from model_server.kserve.reception import Reception
@@ -24,8 +25,14 @@ class Client:
 
 
 def read(reception: Reception, client: Client) -> asyncio.Task[bytes]:
+    """Read a call's message; a seat that is lost fails the test, and does not stop it."""
     context: Any = client
-    return asyncio.create_task(reception.read(context))
+
+    async def soon() -> bytes:
+        async with asyncio.timeout(DEADLINE_S):
+            return await reception.read(context)
+
+    return asyncio.create_task(soon())
 
 
 async def turns() -> None:
