@@ -21,7 +21,7 @@ _FILE = f"""# the tokens of all who may ask
 {_TOKENS[1]}
 """
 _WORDS = sorted(set(re.findall(r"\S+", _FILE)) - set(_TOKENS))
-_ODD = ("", " ", "Bearer", "\xe9", "x" * 5000, f"{_TOKENS[0]} {_TOKENS[1]}", _TOKENS[0][:-1])
+_ODD = ("Bearer", "\xe9", "x" * 5000, f"{_TOKENS[0]} {_TOKENS[1]}", _TOKENS[0][:-1])
 _PREDICT = "/v1/models/rooms:predict"
 
 

@@ -114,14 +114,14 @@ def _copy(models: Path, root: Path, names: list[str]) -> None:
         shutil.copytree(models / name, root / name)
     for name in names:
         BROKEN[name](Path(shutil.copytree(models / "rooms", root / name)))
-    for name in _NO_MODELS:
-        (root / name).mkdir()
-        (root / name / "file").touch()
 
 
 def _serve_beside(models: Path, root: Path) -> list[str]:
     """Return what is wrong with a server that skips all that is broken."""
     _copy(models, root, list(BROKEN))
+    for name in _NO_MODELS:
+        (root / name).mkdir()
+        (root / name / "file").touch()
     flags = ("--skip-broken", "--no-grpc")
     with ServerProcess(root, *flags, log=root.parent / "skip.log") as server:
         wrong = []

@@ -131,9 +131,9 @@ class Connection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """Answer a client that sends no more what it has asked; TLS has no half that is left."""
         self._ended = True
-        if self.state is not State.WORKING and self.state is not State.UNREAD:
+        if self.state in _READS:
             self._close()
-        elif self.secure:
+        elif self.secure and self.state is not State.LINGERING:
             self._abort()
         return self.state in (State.WORKING, State.UNREAD)
 

@@ -11,7 +11,7 @@ SHORT: dict[str, dict[str, Any]] = {
     "credentials": {"requests": 100, "pairs": 1},
     "directories": {"urls": 50},
     "farewell": {"stops": 2, "lanes": 1},
-    "mute": {"requests": 300},
+    "mute": {"requests": 300, "judge_timings": False},
     "protocol": {"exchanges": 150},
     "resets": {"connections": 500},
     "siege": {"requests": 20, "times": 0.2},
