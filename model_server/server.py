@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import faulthandler
 import functools
 import logging
 import signal
@@ -35,6 +34,7 @@ from model_server.kserve.repository import Repository
 from model_server.metrics import CONNECTIONS
 from model_server.sagemaker.routes import Platform
 from model_server.settings import Settings
+from model_server.watchdog import Watchdog
 
 log = logging.getLogger("model_server")
 
@@ -118,13 +118,16 @@ class Server:
         grpc_server, grpc_port = self._grpc(limits)
         listener, watched = self._listener(limits), self._health_listener()
         closing = asyncio.Event()
+        watchdog = None
+        if settings.stuck_timeout_s:
+            watchdog = Watchdog(settings.stuck_timeout_s + _HOUSE_S)
         stop = functools.partial(self._stop, listener, grpc_server, closing)
         for sig in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(sig, stop)
         async with asyncio.TaskGroup() as tasks:
             if grpc_server is not None:
                 await grpc_server.start()
-            background = [tasks.create_task(self._keep_house(listener, watched))]
+            background = [tasks.create_task(self._keep_house(watchdog, listener, watched))]
             if settings.health_interval_s:
                 watch = health.watch(self._repository.served, settings.health_interval_s)
                 background.append(tasks.create_task(watch))
@@ -145,7 +148,8 @@ class Server:
                 await watched.close(0)
             for task in background:
                 task.cancel()
-        faulthandler.cancel_dump_traceback_later()
+        if watchdog is not None:
+            watchdog.close()
         log.info("stopped")
 
     def _limits(self) -> Limits:
@@ -229,12 +233,11 @@ class Server:
             port = server.add_secure_port(address, kserve_grpc.credentials(self._certificate))
         return server, port
 
-    async def _keep_house(self, *listeners: Listener) -> None:
+    async def _keep_house(self, watchdog: Watchdog | None, *listeners: Listener) -> None:
         """Do every so often what connections, certificate and the watch on this loop need."""
-        stuck_timeout_s = self._settings.stuck_timeout_s
         while True:
-            if stuck_timeout_s:
-                faulthandler.dump_traceback_later(stuck_timeout_s + _HOUSE_S, exit=True)
+            if watchdog is not None:
+                watchdog.beat()
             if self._certificate is not None:
                 self._certificate.refresh()
             for listener in listeners:

@@ -1,6 +1,9 @@
 """Liveness and readiness tell the truth, and a server that is stuck ends."""
 
 import contextlib
+import json
+import os
+import signal
 import subprocess
 from pathlib import Path
 
@@ -50,17 +53,54 @@ def test_a_runtime_that_rots_is_found(own_models: Path, tmp_path: Path) -> None:
         assert "rotting: model.joblib: golden row 1 comes out as 1000.0, not 0.0" in line
 
 
-def test_a_stuck_event_loop_ends_the_process(tmp_path: Path) -> None:
-    slow_model.write(tmp_path / "models", slow_model.Holder(), "holder")
-    flags = ("--stuck-timeout-s", "3")
+@pytest.mark.parametrize("estimator", [slow_model.Holder(), slow_model.Dreamer()])
+def test_a_stuck_event_loop_ends_the_process(tmp_path: Path, estimator: slow_model.Sleeper) -> None:
+    slow_model.write(tmp_path / "models", estimator, "holder")
+    flags = ("--stuck-timeout-s", "2")
     with ServerProcess(tmp_path / "models", *flags, log=tmp_path / "log") as server:
         with RawConnection(server) as client:
             client.send(request(LARGE.encode(), "/v1/models/holder:predict"))
             until("liveness fails", lambda: not alive(server))
-        assert server.process.wait(DEADLINE_S) == 1
-    log = server.log.read_text()
-    assert "Timeout (0:00:04)!" in log
-    assert "slow_model.py" in log, "the log shows where it was stuck"
+        assert server.process.wait(DEADLINE_S) == signal.SIGALRM
+    line, *stacks = server.log.read_text().splitlines()[1:]
+    assert "the event loop has stood still for 3 s" in json.loads(line)["message"]
+    assert "slow_model.py" in "".join(stacks), "the log shows where it was stuck"
+
+
+@pytest.mark.parametrize("watcher_stops", [True, False])
+def test_a_server_that_was_stopped_is_not_stuck(
+    models: Path, tmp_path: Path, *, watcher_stops: bool
+) -> None:
+    with ServerProcess(models, "--stuck-timeout-s", "1", log=tmp_path / "log") as server:
+        [watcher] = watchers(server)
+        stopped = [server.process.pid, *([watcher] if watcher_stops else [])]
+        for pid in stopped:
+            os.kill(pid, signal.SIGSTOP)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            server.process.wait(3)
+        for pid in reversed(stopped):
+            os.kill(pid, signal.SIGCONT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            server.process.wait(3)
+        assert status(server, "/v2/health/live") == 200
+        assert server.stop() == 0
+
+
+def test_the_watcher_is_replaced_and_ends_with_the_server(models: Path, tmp_path: Path) -> None:
+    with ServerProcess(models, log=tmp_path / "log") as server:
+        [first] = watchers(server)
+        os.kill(first, signal.SIGKILL)
+        until("another watches", lambda: watchers(server) not in ([first], []))
+        [second] = watchers(server)
+        server.kill()
+        until("it ends", lambda: not Path(f"/proc/{second}").exists())
+    assert "started again" in server.log.read_text()
+
+
+def watchers(server: ServerProcess) -> list[int]:
+    pid = server.process.pid
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [int(pid) for pid in children if b"watcher" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
 def test_a_server_that_stands_idle_is_not_stuck(models: Path, tmp_path: Path) -> None:
