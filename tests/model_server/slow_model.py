@@ -3,7 +3,6 @@
 The server finds this module because its process is started in the root of the checkout.
 """
 
-import ctypes
 import re
 import time
 from pathlib import Path
@@ -48,16 +47,6 @@ class Holder(Sleeper):
         X = np.asarray(X, dtype=np.float64)
         if X.max() > 100:
             re.match("(a|aa)+$", "a" * 200 + "b")
-        return np.array(X[:, 0])
-
-
-class Dreamer(Sleeper):
-    """Hold the interpreter's lock as well, and do nothing at all, at a number above 100."""
-
-    def predict(self, X: Any) -> Array:
-        X = np.asarray(X, dtype=np.float64)
-        if X.max() > 100:
-            ctypes.PyDLL(None).sleep(3600)
         return np.array(X[:, 0])
 
 

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from harness.processes import DEADLINE_S, ServerProcess, until
-from tests.model_server import slow_model
+from tests.model_server import held, slow_model
 from tests.model_server.raw_connection import RawConnection, request
 
 pytestmark = pytest.mark.slow
@@ -53,18 +53,18 @@ def test_a_runtime_that_rots_is_found(own_models: Path, tmp_path: Path) -> None:
         assert "rotting: model.joblib: golden row 1 comes out as 1000.0, not 0.0" in line
 
 
-@pytest.mark.parametrize("estimator", [slow_model.Holder(), slow_model.Dreamer()])
-def test_a_stuck_event_loop_ends_the_process(tmp_path: Path, estimator: slow_model.Sleeper) -> None:
-    slow_model.write(tmp_path / "models", estimator, "holder")
+@pytest.mark.parametrize("by", ["work", "sleep"])
+def test_a_stuck_event_loop_ends_the_process(models: Path, tmp_path: Path, by: str) -> None:
+    begins = tmp_path / "begins"
+    environment = held.environment(begins, by)
     flags = ("--stuck-timeout-s", "2")
-    with ServerProcess(tmp_path / "models", *flags, log=tmp_path / "log") as server:
-        with RawConnection(server) as client:
-            client.send(request(LARGE.encode(), "/v1/models/holder:predict"))
-            until("liveness fails", lambda: not alive(server))
+    with ServerProcess(models, *flags, log=tmp_path / "log", environment=environment) as server:
+        begins.touch()
+        until("liveness fails", lambda: not alive(server))
         assert server.process.wait(DEADLINE_S) == signal.SIGALRM
     line, *stacks = server.log.read_text().splitlines()[1:]
     assert "the event loop has stood still for 3 s" in json.loads(line)["message"]
-    assert "slow_model.py" in "".join(stacks), "the log shows where it was stuck"
+    assert "sitecustomize.py" in "".join(stacks), "the log shows where it was stuck"
 
 
 @pytest.mark.parametrize("watcher_stops", [True, False])
