@@ -3,6 +3,7 @@
 Nobody waits for who reads them. A thread writes; what comes while it can't is dropped and counted.
 """
 
+import faulthandler
 import json
 import logging
 import logging.config
@@ -29,7 +30,7 @@ _FLUSH_S = 1.0
 
 
 def begin(level: str, *, access: bool) -> None:
-    """Log from now on.
+    """Log from now on, a crash in native code as well.
 
     Parameters
     ----------
@@ -39,6 +40,7 @@ def begin(level: str, *, access: bool) -> None:
         Whether every request is.
     """
     _unblock()
+    faulthandler.enable()
     logging.config.dictConfig(config(level, access=access))
 
 

@@ -63,8 +63,9 @@ class Tokens:
         try:
             self._tokens = self._read()
         except ModelServerError as error:
-            log.error(str(error))  # noqa: TRY400 - the line says it all
+            self._watched.failed(error)
         else:
+            self._watched.used()
             log.info("tokens read again", extra={"tokens": len(self._tokens)})
 
     def _read(self) -> list[bytes]:

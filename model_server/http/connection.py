@@ -76,7 +76,7 @@ class Connection(asyncio.Protocol):
         self._service = service
         self._roster = service.roster
         self._loop = asyncio.get_running_loop()
-        self._transport = cast("asyncio.Transport", None)
+        self._transport = cast("asyncio.Transport", None)  # until it is made
         self._parser = self._parses(self, service.limits, service.roster)
         self._task: asyncio.Task[None] | None = None
         self.state = State.HANDSHAKE
@@ -239,19 +239,22 @@ class Connection(asyncio.Protocol):
             await self._loop.connect_accepted_socket(
                 lambda: self, accepted, ssl=None if certificate is None else certificate.context
             )
-        except (OSError, asyncio.CancelledError):
+        except (Exception, asyncio.CancelledError) as error:
             self._task = None
             with contextlib.suppress(OSError):
                 accepted.shutdown(socket.SHUT_RDWR)
             self.connection_lost(None)
+            if not isinstance(error, OSError | asyncio.CancelledError):
+                log.exception("a connection could not be taken")
 
     def _abort(self) -> None:
         """Close without a word, and hold nothing from now on."""
-        if self.state is not State.HANDSHAKE:
-            self._transport.abort()
-            self.connection_lost(None)
-        elif self._task is not None:
+        if self._transport is None and self._task is not None and not self._task.done():
             self._loop.call_soon(self._task.cancel, GONE)  # not before it has begun
+            return
+        if self._transport is not None:
+            self._transport.abort()
+        self.connection_lost(None)
 
     def _go_on(self) -> None:
         """Parse, and answer, until the client or the handler is waited for."""
@@ -306,12 +309,15 @@ class Connection(asyncio.Protocol):
             service.limiter.shrink(asked.held_bytes)
             self._answer(asked, error_responses.answer(asked.refusal))
             return
+        try:
+            self._task = self._loop.create_task(self._work(asked))
+        except MemoryError:
+            self._give_back(asked)
+            raise
         self.state = State.WORKING
         self._roster.works(self)
-        self._task = self._loop.create_task(self._work(asked))
 
     async def _work(self, asked: Asked) -> None:
-        limiter = self._service.limiter
         try:
             response = await self._service.handler(asked.request)
         except RequestError as error:
@@ -326,11 +332,19 @@ class Connection(asyncio.Protocol):
             response = error_responses.answer(Unexpected(error))
         finally:
             self._task = None
-            limiter.shrink(asked.held_bytes)
-            if asked.counts:
-                limiter.leave()
-        self._answer(asked, response)
-        self._go_on()
+            self._give_back(asked)
+        try:
+            self._answer(asked, response)
+            self._go_on()
+        except Exception:
+            log.exception("an answer could not be sent")
+            self._abort()
+
+    def _give_back(self, asked: Asked) -> None:
+        """Give back place and room of a request that was begun."""
+        self._service.limiter.shrink(asked.held_bytes)
+        if asked.counts:
+            self._service.limiter.leave()
 
     def _answer(self, asked: Asked, response: Response) -> None:
         if self.state is State.CLOSED:

@@ -4,18 +4,28 @@ A request that is refused is still read to its end, and thrown away, so that wha
 connection is understood.
 """
 
+import logging
 from collections import deque
 from dataclasses import dataclass
 from typing import Protocol, cast
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
-from model_server.errors import BadRequest, HeaderTooLarge, RequestError, TooLarge, Unsupported
+from model_server.errors import (
+    BadRequest,
+    HeaderTooLarge,
+    RequestError,
+    TooLarge,
+    Unexpected,
+    Unsupported,
+)
 from model_server.http.limits import Limits
 from model_server.http.messages import Header, Request, split_target
 from model_server.http.roster import Member, Roster
 from model_server.http.state import State
 from model_server.metrics import REJECTED
+
+log = logging.getLogger("model_server")
 
 _VERSIONS = ("1.0", "1.1")
 
@@ -24,6 +34,9 @@ _PIECE_BYTES = 8192
 
 _BODY_ROOM = 5
 """So many times the longest body a request may be with all that chunks and trailers add."""
+
+_CALLBACK_FAILED = "User callback error"
+"""What httptools tells, and not why, where it had no memory for target or header."""
 
 DISCARDED = 4
 """So many times the longest body is thrown away of one that is refused, as most clients send all
@@ -141,7 +154,7 @@ class RequestParser:
             length_bytes = upgrade.args[0]
             self._decline_upgrade()
         except HttpParserError as error:
-            self.last_words = self.last_words or BadRequest(f"not an HTTP/1.1 request: {error}")
+            self.last_words = self.last_words or _refusal(error)
         if self.reading is before and not self.requests:  # else it is the room of a later one
             self._room_bytes -= length_bytes
             if self._room_bytes <= 0:
@@ -292,6 +305,15 @@ class RequestParser:
         REJECTED.labels("header").inc()
         limit_bytes = self._limits.header_bytes
         return HeaderTooLarge(f"the headers are longer than {limit_bytes} bytes; send less")
+
+
+def _refusal(error: HttpParserError) -> RequestError:
+    """Return what the client is told of bytes that could not be parsed."""
+    ours = error.__context__ or error
+    if isinstance(ours, MemoryError) or str(error) == _CALLBACK_FAILED:
+        log.error("a request could not be read", exc_info=ours)
+        return Unexpected(MemoryError())
+    return BadRequest(f"not an HTTP/1.1 request: {error}")
 
 
 def _framing(request: Request) -> tuple[int, int, int, bool]:

@@ -46,8 +46,9 @@ class Certificate:
         try:
             self.pem, self._current = self._load()
         except ModelServerError as error:
-            log.error(str(error))  # noqa: TRY400 - the line says it all
+            self._watched.failed(error)
         else:
+            self._watched.used()
             log.info("certificate read again")
 
     def _load(self) -> tuple[tuple[bytes, bytes], ssl.SSLContext]:
