@@ -47,7 +47,7 @@ CLOSE, _KEEP_ALIVE = b"connection: close\r\n", b"connection: keep-alive\r\n"
 
 _READS = frozenset((State.IDLE, State.HEAD, State.BODY))
 _LATE = {State.HEAD: ("header_timeout", "header"), State.BODY: ("body_timeout", "request")}
-_ENDS = frozenset((State.LINGERING, State.CLOSED))
+ENDS = frozenset((State.LINGERING, State.CLOSED))
 
 
 class Connection(asyncio.Protocol):
@@ -287,7 +287,7 @@ class Connection(asyncio.Protocol):
     def _hold_back(self) -> None:
         """Take no more from the client while something that it has sent is not parsed."""
         waiting = self._at < len(self._ahead)
-        if waiting != self._paused and self.state not in _ENDS:
+        if waiting != self._paused and self.state not in ENDS:
             self._paused = waiting
             if waiting:
                 self._transport.pause_reading()
@@ -347,7 +347,7 @@ class Connection(asyncio.Protocol):
             self._service.limiter.leave()
 
     def _answer(self, asked: Asked, response: Response) -> None:
-        if self.state is State.CLOSED:
+        if self.state in ENDS:
             return
         keeps = self._keeps(asked, response)
         line = CLOSE if not keeps else b"" if asked.request.version == "1.1" else _KEEP_ALIVE

@@ -13,7 +13,7 @@ from typing import cast
 from typing_extensions import override
 
 from model_server.errors import BadRequest, RequestError
-from model_server.http.connection import CLOSE, Connection
+from model_server.http.connection import CLOSE, ENDS, Connection
 from model_server.http.messages import Response
 from model_server.http.request_parser import Asked
 from model_server.http.service import Service
@@ -126,7 +126,15 @@ class StreamedConnection(Connection):
         return current.answered or self._begun is not None
 
     async def _wait_for_client(self, state: State) -> None:
-        """Wait; of the time for a request, what the handler worked does not count."""
+        """Wait; of the time for a request, what the handler worked does not count.
+
+        Raises
+        ------
+        BadRequest
+            If the client is gone: the handler's libraries may have kept it from being cancelled.
+        """
+        if self.state in ENDS:
+            raise BadRequest("the client is gone")
         self.state = state
         self._moved_s = self._roster.now_s
         self.since_s += self._moved_s - self._worked_s
@@ -167,7 +175,7 @@ class StreamedConnection(Connection):
         elif begun is not response:  # it can't be told any more
             self._end()
             self._transport.abort()
-        elif self.state is not State.CLOSED:
+        elif self.state not in ENDS:
             if asked.request.version == "1.1" and asked.request.method != "HEAD":
                 self._transport.write(b"0\r\n\r\n")
             self._finish_answer(keeps=self._keeps_begun)

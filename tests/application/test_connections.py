@@ -68,11 +68,14 @@ def upload(headers: bytes = b"", body: bytes = FILE, path: bytes = b"/models/roo
 
 
 def check_it_answers(application: ApplicationProcess) -> None:
-    """Ask it on a connection that is new, for a page and with a file."""
-    assert httpx.get(f"{application.url}/about").status_code == 200
-    files = {"file": ("f.csv", FILE)}
-    answer = httpx.post(f"{application.url}/models/rooms/file", files=files)
-    assert (answer.status_code, answer.content) == (200, COMPLETED)
+    """Ask it as another client, on a connection that is new, for a page and with a file."""
+    for method, path in (("GET", "/about"), ("POST", "/models/rooms/file")):
+        other = httpx.HTTPTransport(local_address="127.0.0.2")
+        with httpx.Client(base_url=application.url, transport=other) as client:
+            files = {"file": ("f.csv", FILE)} if method == "POST" else None
+            answer = client.request(method, path, files=files)
+        assert answer.status_code == 200
+    assert answer.content == COMPLETED
 
 
 @pytest.mark.parametrize(
