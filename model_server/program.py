@@ -56,7 +56,7 @@ def serve(chosen: Settings, executors: Executors) -> None:
     time_limit_s = OVERRUN * chosen.request_limit_s or None
     estimators = Estimators(chosen.workers_per_model, time_limit_s)
     repository = Repository(
-        sagemaker.folder(chosen), policy, estimators, executors, chosen.rows_limit
+        sagemaker.folder(chosen), policy, estimators.load, executors, chosen.rows_limit
     )
     if not chosen.multi_model:
         repository.open(skip_broken=chosen.skip_broken)

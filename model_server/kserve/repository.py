@@ -14,7 +14,7 @@ from model_server.kserve.predictor import BrokenPredictor, Predictor
 from model_server.model import directory as model_directory
 from model_server.model import runtime, without_manifest
 from model_server.model.load_policy import LoadPolicy
-from model_server.workers.estimators import Estimators
+from model_server.model.runtime import EstimatorLoader
 
 log = logging.getLogger("model_server")
 
@@ -26,8 +26,8 @@ class Repository(ModelRepository):
     ----------
     folder : Path
     policy : LoadPolicy
-    estimators : Estimators
-        What loads those that have no graph.
+    load_estimator : callable
+        What loads the models that have no graph.
     executors : Executors
     rows_limit : int
         Most rows of one request.
@@ -42,7 +42,7 @@ class Repository(ModelRepository):
         self,
         folder: Path,
         policy: LoadPolicy,
-        estimators: Estimators,
+        load_estimator: EstimatorLoader,
         executors: Executors,
         rows_limit: int,
     ) -> None:
@@ -50,7 +50,7 @@ class Repository(ModelRepository):
         self.served: dict[str, Served] = {}
         self._folder = folder
         self._policy = policy
-        self._estimators = estimators
+        self._load_estimator = load_estimator
         self._executors = executors
         self._rows_limit = rows_limit
         self._directories: dict[str, Path] = {}
@@ -177,11 +177,11 @@ class Repository(ModelRepository):
         if without_manifest.is_one(path):
             directory = without_manifest.read(path)
             self._policy.check(directory)
-            estimator = self._estimators.load(directory)
+            estimator = self._load_estimator(directory, ())
             directory = without_manifest.complete(directory, estimator)
             loaded: runtime.Runtime = estimator
         else:
             directory = model_directory.read(path)
             self._policy.check(directory)
-            loaded = runtime.load(directory, self._estimators.load)
+            loaded = runtime.load(directory, self._load_estimator)
         return Served(directory, loaded, self._executors, self._rows_limit, name)

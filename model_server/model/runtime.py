@@ -70,6 +70,10 @@ class Estimator(Runtime, Protocol):
     classes: list[Any]
 
 
+EstimatorLoader = Callable[[ModelDirectory, tuple[int, ...]], Estimator]
+"""Makes the runtime of a checked directory's estimator, whose predictions are of some shape."""
+
+
 class OnnxRuntime:
     """A graph in ONNX Runtime, on one thread.
 
@@ -281,14 +285,14 @@ def load_estimator(directory: ModelDirectory, shape: tuple[int, ...] = ()) -> Es
 
 def load(
     directory: ModelDirectory,
-    estimators: Callable[[ModelDirectory, tuple[int, ...]], Runtime] = load_estimator,
+    load_estimator: EstimatorLoader = load_estimator,
 ) -> Runtime:
     """Make the runtime of a checked model directory and see that its golden rows come out.
 
     Parameters
     ----------
     directory : ModelDirectory
-    estimators : callable, optional
+    load_estimator : callable, optional
         What loads an estimator; by default it comes into this process.
 
     Raises
@@ -310,7 +314,7 @@ def load(
     if kind(directory) is OnnxRuntime:
         runtime: Runtime = _load_graph(directory, shape)
     else:
-        runtime = estimators(directory, shape)
+        runtime = load_estimator(directory, shape)
     check_golden(directory, signature, runtime)
     return runtime
 

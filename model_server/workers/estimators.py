@@ -160,6 +160,7 @@ class _Zygote:
 
     def __init__(self) -> None:
         ours, theirs = socket.socketpair()
+        self.channel = Channel(ours)
         with theirs:
             fd = theirs.fileno()
             self._process = subprocess.Popen(  # noqa: S603 - ourselves
@@ -168,7 +169,6 @@ class _Zygote:
                 stdin=subprocess.DEVNULL,
                 process_group=0,  # a terminal's signals are the server's
             )
-        self.channel = Channel(ours)
 
     def close(self) -> None:
         self.channel.close()

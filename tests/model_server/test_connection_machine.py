@@ -21,7 +21,16 @@ from tests.model_server.connection_driver import LIMITS, Asked, Stage, held_byte
 from tests.model_server.http_judge import Answer, Judge
 from tests.model_server.http_messages import MESSAGES, Message
 
-logging.getLogger("model_server").setLevel(logging.CRITICAL + 1)
+
+@pytest.fixture(autouse=True, scope="module")
+def _quiet() -> Iterator[None]:
+    """Log none of the errors that plays ask for."""
+    log = logging.getLogger("model_server")
+    level = log.level
+    log.setLevel(logging.CRITICAL + 1)
+    yield
+    log.setLevel(level)
+
 
 BUSY, LATE, REFUSED = 503, 408, 400
 WAITING = (State.IDLE, State.HEAD, State.BODY)

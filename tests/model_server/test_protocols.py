@@ -1,7 +1,7 @@
 """The same rows get the same answer, or the same error, by every way in; all in this process."""
 
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -13,23 +13,21 @@ from model_server.http.messages import Handler
 from model_server.inference.executor import Executors
 from model_server.kserve.repository import Repository
 from model_server.model.load_policy import LoadPolicy
+from model_server.model.runtime import load_estimator
 from model_server.server import Server
-from model_server.workers.estimators import Estimators
 from tests.model_server import handler_transport, small_models
 
 JSON, CSV, LINES = "application/json", "text/csv", "application/jsonlines"
 
 
 @pytest.fixture(scope="module")
-def handler(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Handler]:
+def handler(tmp_path_factory: pytest.TempPathFactory) -> Handler:
     """What answers every request; there is one in a process, as KServe's is a global."""
     models = small_models.write(tmp_path_factory.mktemp("small"))
-    executors, estimators = Executors(queue_limit_s=60), Estimators(1, time_limit_s=None)
-    policy = LoadPolicy({}, pickle=True)
-    repository = Repository(models, policy, estimators, executors, rows_limit=100)
+    executors, policy = Executors(queue_limit_s=60), LoadPolicy({}, pickle=True)
+    repository = Repository(models, policy, load_estimator, executors, rows_limit=100)
     repository.open(skip_broken=False)
-    yield Server(settings.parse(["--body-limit-bytes", "100000"], {}), repository).handler()
-    estimators.close()
+    return Server(settings.parse(["--body-limit-bytes", "100000"], {}), repository).handler()
 
 
 @pytest.fixture

@@ -130,6 +130,7 @@ class TestChannel:
             ours.receive()
 
 
+@pytest.mark.slow
 def test_it_predicts_what_the_estimator_does(estimators: Estimators, tmp_path: Path) -> None:
     """Gradient boosting predicts in threads of OpenMP, which no fork survives."""
     rng = np.random.default_rng(0)
@@ -145,6 +146,7 @@ def test_it_predicts_what_the_estimator_does(estimators: Estimators, tmp_path: P
     assert second.predict(X).tolist() == classifier.predict(X).tolist()
 
 
+@pytest.mark.slow
 def test_an_error_keeps_its_name_and_its_place(estimators: Estimators, tmp_path: Path) -> None:
     loaded = estimators.load(directory(tmp_path / "odd", Odd()))
     with pytest.raises(Exception, match="two is too many") as raised:
@@ -158,6 +160,7 @@ def test_an_error_keeps_its_name_and_its_place(estimators: Estimators, tmp_path:
     assert X.tolist() == [[4]], "what it does to its rows is done to a copy"
 
 
+@pytest.mark.slow
 def test_a_worker_that_ends_is_made_again(estimators: Estimators, tmp_path: Path) -> None:
     loaded = estimators.load(directory(tmp_path / "odd", Odd()))
     with pytest.raises(WorkerLost, match=r"worker \d+ ended while it predicted"):
@@ -169,6 +172,7 @@ def test_a_worker_that_ends_is_made_again(estimators: Estimators, tmp_path: Path
     assert loaded.predict(ONE * 4).tolist() == [8]
 
 
+@pytest.mark.slow
 def test_workers_that_end_leave_no_rest(estimators: Estimators, tmp_path: Path) -> None:
     loaded = estimators.load(directory(tmp_path / "odd", Odd()))
     for _ in range(5):
@@ -178,6 +182,7 @@ def test_workers_that_end_leave_no_rest(estimators: Estimators, tmp_path: Path) 
     assert len(children()) - len(running()) <= 1
 
 
+@pytest.mark.slow
 def test_a_prediction_that_takes_too_long_is_ended(tmp_path: Path) -> None:
     estimators = Estimators(1, time_limit_s=0.5)
     loaded = estimators.load(directory(tmp_path / "slow", sleeper()))
@@ -187,6 +192,7 @@ def test_a_prediction_that_takes_too_long_is_ended(tmp_path: Path) -> None:
     estimators.close()
 
 
+@pytest.mark.slow
 def test_the_keeper_ends(estimators: Estimators, tmp_path: Path) -> None:
     loaded = estimators.load(directory(tmp_path / "odd", Odd()))
     loaded.predict(ONE * 4)
@@ -198,6 +204,7 @@ def test_the_keeper_ends(estimators: Estimators, tmp_path: Path) -> None:
     assert estimators.load(directory(tmp_path / "again", Odd())).predict(ONE * 4) == [8]
 
 
+@pytest.mark.slow
 def test_the_zygote_ends(estimators: Estimators, tmp_path: Path) -> None:
     first = estimators.load(directory(tmp_path / "odd", Odd()))
     [zygote] = [child for child in children() if child.ppid() == os.getpid()]
@@ -208,6 +215,7 @@ def test_the_zygote_ends(estimators: Estimators, tmp_path: Path) -> None:
     del first
 
 
+@pytest.mark.slow
 def test_one_that_is_forgotten_ends(estimators: Estimators, tmp_path: Path) -> None:
     loaded = estimators.load(directory(tmp_path / "odd", Odd()))
     loaded.predict(ONE * 4)
@@ -216,6 +224,7 @@ def test_one_that_is_forgotten_ends(estimators: Estimators, tmp_path: Path) -> N
     until("the zygote is alone", lambda: len(running()) == 1)
 
 
+@pytest.mark.slow
 def test_one_that_can_not_be_loaded_is_told(estimators: Estimators, tmp_path: Path) -> None:
     with pytest.raises(ModelDirectoryError, match="ended the process that was to load it"):
         estimators.load(directory(tmp_path / "fatal", Fatal()))
