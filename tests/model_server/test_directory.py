@@ -205,9 +205,8 @@ def test_writers_at_once_and_readers_meanwhile(rooms: Path) -> None:
             while not writing.done():
                 assert rooms.is_dir()
             writing.result()
-    assert model_directory.read(rooms).manifest.version in {
-        str(version) for version in range(96, 100)
-    }
+    read = model_directory.read(rooms)  # of any writer: the system grants turns in no order
+    assert read.model == bytes(10_000) + read.manifest.version.encode()
     assert list(rooms.parent.glob(".*")) == []
 
 
