@@ -71,7 +71,13 @@ class Connection:
         """
         return cls(*await asyncio.open_connection(host, port))
 
-    async def ask(self, request: bytes, split: int = 0, pause_s: float = 0.0) -> Answer:
+    async def ask(
+        self,
+        request: bytes,
+        split: int = 0,
+        pause_s: float = 0.0,
+        timeout_s: float = _ANSWER_TIMEOUT_S,
+    ) -> Answer:
         """Send a request and return its answer.
 
         Parameters
@@ -80,18 +86,19 @@ class Connection:
         split : int
             How much of it is sent before the pause.
         pause_s : float
+        timeout_s : float
 
         Raises
         ------
         LostError
-            If the connection ends before a whole answer, or there is none for half a minute.
+            If the connection ends before a whole answer, or there is none in time.
         """
         try:
             if split:
                 self._writer.write(request[:split])
                 await asyncio.sleep(pause_s)
             self._writer.write(request[split:])
-            async with asyncio.timeout(_ANSWER_TIMEOUT_S):
+            async with asyncio.timeout(timeout_s):
                 return await self._answer()
         except (OSError, EOFError, TimeoutError) as error:
             raise LostError(f"{type(error).__name__}: {error}") from error

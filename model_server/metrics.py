@@ -19,7 +19,11 @@ DRAINED = Counter(
     ["when"],
 )
 IN_FLIGHT = Gauge("model_server_requests_in_flight", "Requests admitted and not answered yet")
-BODY_BYTES = Gauge("model_server_body_bytes_in_flight", "Length of their bodies")
+MEMORY_BYTES = Gauge(
+    "model_server_memory_bytes_in_flight",
+    "Memory that is counted with them: bodies, what working on them may take, answers not yet read",
+)
+MEMORY_LIMIT = Gauge("model_server_memory_bytes_limit", "How much that may be")
 QUEUE_S = Gauge("model_server_queue_seconds", "How long work for the threads would now wait")
 CONNECTIONS = Gauge("model_server_connections", "Open HTTP connections")
 MODEL_BROKEN = Gauge(

@@ -11,7 +11,7 @@ from model_server.kserve.deferred_imports import deferred
 with deferred("pandas"):
     import kserve  # noqa: F401 - a third of its import time is pandas, which no v1 or v2 route uses
 
-from model_server import logs, settings
+from model_server import logs, memory, settings
 from model_server.errors import ModelServerError
 from model_server.inference.executor import OVERRUN, Executors
 from model_server.kserve.repository import Repository
@@ -29,6 +29,7 @@ def run() -> int:
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `--help | head` ends without a word
     chosen = settings.parse(sys.argv[1:], os.environ)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    memory.return_large_blocks()
     logs.begin(chosen.log_level, access=chosen.access_log)
     executors = Executors(chosen.queue_limit_ms / 1000, chosen.request_limit_s or None)
     try:

@@ -7,11 +7,13 @@ import logging
 import signal
 import socket
 from collections.abc import Callable
+from time import monotonic
 
 import grpc
 import uvloop
 
-from model_server import overrides
+from model_server import memory, overrides
+from model_server.formats.codec import MEMORY_FACTOR
 from model_server.http.allowed_routes import AllowedRoutes
 from model_server.http.asgi import Application
 from model_server.http.authentication import Authentication, Tokens
@@ -27,6 +29,7 @@ from model_server.inference.health import Health
 from model_server.inference.in_flight import InFlightLimiter
 from model_server.kserve import grpc as kserve_grpc
 from model_server.kserve import rest
+from model_server.kserve.admission import InferBodies
 from model_server.kserve.histograms import StageHistograms
 from model_server.kserve.predictor import BrokenPredictor, Predictor
 from model_server.kserve.reception import Reception
@@ -39,6 +42,11 @@ from model_server.watchdog import Watchdog
 log = logging.getLogger("model_server")
 
 _HOUSE_S = 1
+_MEASURED = 100
+"""How many times longer than a measurement of memory the pause after it is."""
+
+_GROWN_BYTES = 16 * 1024**2
+"""So much growth is looked at for what is free, as small pieces of the heap may be."""
 
 _PROBES = 64
 _PROBE_BYTES = 16 * 1024
@@ -78,6 +86,7 @@ class Server:
         self._health = Health()
         self._dataplane = rest.BytesDataPlane(repository, self._health)
         self._limiter = InFlightLimiter(settings.requests_limit, settings.bytes_limit)
+        self._own_bytes = 0
         self._tokens = None if settings.token_file is None else Tokens(settings.token_file)
         self._certificate = None
         if settings.ssl_certfile is not None and settings.ssl_keyfile is not None:
@@ -115,6 +124,8 @@ class Server:
         settings, health = self._settings, self._health
         port = http.getsockname()[1]
         limits = self._limits()
+        await self._measure()
+        self._tell_of_memory()
         grpc_server, grpc_port = self._grpc(limits)
         listener, watched = self._listener(limits), self._health_listener()
         closing = asyncio.Event()
@@ -127,7 +138,10 @@ class Server:
         async with asyncio.TaskGroup() as tasks:
             if grpc_server is not None:
                 await grpc_server.start()
-            background = [tasks.create_task(self._keep_house(watchdog, listener, watched))]
+            background = [
+                tasks.create_task(self._keep_house(watchdog, listener, watched)),
+                tasks.create_task(self._keep_measured()),
+            ]
             if settings.health_interval_s:
                 watch = health.watch(self._repository.served, settings.health_interval_s)
                 background.append(tasks.create_task(watch))
@@ -208,7 +222,7 @@ class Server:
             routes += platform.add_routes(kserve_app)
         rest.describe_only(kserve_app, routes)
         served = self._repository.served
-        others = AllowedRoutes(Application(kserve_app), routes)
+        others = AllowedRoutes(InferBodies(Application(kserve_app)), routes)
         handler: Handler = FastPath(HealthRoutes(self._health, served, others), served)
         return handler if platform is None else platform.invocations(handler)
 
@@ -217,11 +231,10 @@ class Server:
         settings = self._settings
         if not settings.grpc:
             return None, None
-        seats = max(settings.bytes_limit // settings.body_limit_bytes, 1)
         interceptor = kserve_grpc.Interceptor(
             self._limiter,
             self._tokens,
-            Reception(seats, limits.body_timeout_s),
+            Reception(self._limiter, limits.body_bytes, limits.body_timeout_s),
             limits.body_timeout_s,
             repository=settings.repository_api,
         )
@@ -243,6 +256,39 @@ class Server:
             for listener in listeners:
                 await listener.sweep()
             await asyncio.sleep(_HOUSE_S)
+
+    async def _keep_measured(self) -> None:
+        """Measure what is left to requests, for a small part of the time."""
+        while True:
+            begun_s = monotonic()
+            await self._measure()
+            await asyncio.sleep(max(_HOUSE_S, _MEASURED * (monotonic() - begun_s)))
+
+    async def _measure(self) -> None:
+        """Leave to requests what there is beside models and program, which may have grown."""
+        if self._settings.bytes_limit:
+            return
+        held_bytes = self._limiter.held_bytes
+        own_bytes = await asyncio.to_thread(memory.taken_bytes) - held_bytes
+        if self._own_bytes and own_bytes > self._own_bytes + _GROWN_BYTES:
+            await asyncio.to_thread(memory.trim)
+            own_bytes = await asyncio.to_thread(memory.taken_bytes) - held_bytes
+        if held_bytes or self._limiter.held_bytes:  # not all of it may be taken yet
+            own_bytes = max(own_bytes, self._own_bytes)
+        self._own_bytes = own_bytes
+        self._limiter.bytes_limit = memory.left_bytes(own_bytes)
+
+    def _tell_of_memory(self) -> None:
+        """Warn where there is not enough for one body of those that may be sent."""
+        longest_bytes = self._settings.body_limit_bytes
+        limit_bytes, most_bytes = self._limiter.bytes_limit, (1 + MEMORY_FACTOR) * longest_bytes
+        if limit_bytes < most_bytes:
+            log.warning(
+                "all requests may take %d MiB of memory, one as long as --body-limit-bytes up to "
+                "%d: those longer than %d bytes are refused; give the server more memory, or set "
+                "a lower --body-limit-bytes",
+                *(limit_bytes >> 20, most_bytes >> 20, limit_bytes // (1 + MEMORY_FACTOR)),
+            )
 
     def _stop(
         self, listener: Listener, grpc_server: grpc.aio.Server | None, closing: asyncio.Event

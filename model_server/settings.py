@@ -117,7 +117,11 @@ class Settings(BaseModel):
         4096, description="most HTTP connections; gRPC has a quarter as many"
     )
     requests_limit: Limit = Field(1024, description="most requests in flight")
-    bytes_limit: Limit = Field(64 * 1024**2, description="length of all their bodies together")
+    bytes_limit: LimitOrNone = Field(
+        0,
+        description="memory that they may take together, in bytes; 0: what the limit of the "
+        "container, or else the machine, leaves",
+    )
     queue_limit_ms: Milliseconds = Field(
         100,
         description="how long work may wait until it is begun; what would wait longer is answered "
@@ -319,12 +323,7 @@ def _platform(environment: Mapping[str, str]) -> dict[str, tuple[str, Any]]:
         chosen["queue_limit_ms"] = ("SAGEMAKER_BATCH", _BATCH_QUEUE_LIMIT_MS)
         chosen["request_limit_s"] = ("SAGEMAKER_BATCH", _BATCH_REQUEST_LIMIT_S)
         payload = environment.get("SAGEMAKER_MAX_PAYLOAD_IN_MB", "")
-        at_a_time = environment.get("SAGEMAKER_MAX_CONCURRENT_TRANSFORMS", "")
         if payload.isdecimal() and int(payload):
             limit_bytes = int(payload) * 1024**2
-            together_bytes = limit_bytes * (int(at_a_time) if at_a_time.isdecimal() else 1)
-            least_bytes = Settings.model_fields["bytes_limit"].default
-            source = "SAGEMAKER_MAX_PAYLOAD_IN_MB"
-            chosen["body_limit_bytes"] = (source, limit_bytes)
-            chosen["bytes_limit"] = (source, max(least_bytes, together_bytes))
+            chosen["body_limit_bytes"] = ("SAGEMAKER_MAX_PAYLOAD_IN_MB", limit_bytes)
     return chosen

@@ -13,7 +13,7 @@ from soak.scenario import Outcome
 
 SCENARIOS = (
     *("drain", "farewell", "overload", "slow", "siege", "resets", "beside", "mute", "credentials"),
-    *("directories", "damage", "protocol", "states", "fuzzing", "faults", "rollouts"),
+    *("memory", "directories", "damage", "protocol", "states", "fuzzing", "faults", "rollouts"),
 )
 
 log = logging.getLogger("soak")

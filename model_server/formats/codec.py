@@ -15,6 +15,9 @@ block is read by come on top, but only once in a process, which reads one block 
 a few MiB, however long the body is.
 """
 
+NUMBER_BYTES = 64
+"""What a prediction takes that is one number, as two arrays have it and two copies of a text."""
+
 BLOCK_BYTES = 32 * 1024
 """What is read without a pause: a shorter request at once, a longer one in blocks of whole rows."""
 
@@ -49,9 +52,18 @@ class Reader(Protocol):
 
 
 class Writer(Protocol):
-    """One way to write predictions."""
+    """One way to write predictions.
+
+    Attributes
+    ----------
+    media_type : str
+    number_bytes : int
+        Most bytes of memory that a prediction takes which is one number: as the model gives it, and
+        as it is written.
+    """
 
     media_type: str
+    number_bytes: int
 
     def write(self, y: npt.NDArray[Any]) -> Any:
         """Write predictions `y` of shape (n_rows, ...)."""

@@ -16,7 +16,7 @@ from typing_extensions import override
 
 from model_server.errors import BadRequest
 from model_server.formats import media_types, plain_rows
-from model_server.formats.codec import Steps
+from model_server.formats.codec import NUMBER_BYTES, Steps
 from model_server.formats.rows import BlockReader, Rows, end_of_lines, read_each
 from model_server.model.columns import Columns, Matrix, no_instances, too_long
 
@@ -60,6 +60,7 @@ class CSVWriter:
     """Write a prediction a line, in as many columns as it has numbers."""
 
     media_type = media_types.CSV
+    number_bytes = NUMBER_BYTES
 
     def write(self, y: npt.NDArray[Any]) -> bytes:
         """See `Writer.write`."""

@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from model_server.errors import BadRequest
 from model_server.formats import json_text, media_types, plain_rows
-from model_server.formats.codec import Steps
+from model_server.formats.codec import NUMBER_BYTES, Steps
 from model_server.formats.json_text import Block, ListText
 from model_server.formats.rows import BlockReader, Rows
 from model_server.model.columns import Columns, Matrix, too_long
@@ -107,6 +107,7 @@ class JSONWriter:
     """Write an object with a list of predictions."""
 
     media_type = media_types.JSON
+    number_bytes = NUMBER_BYTES
 
     def write(self, y: npt.NDArray[Any]) -> bytes:
         """See `Writer.write`."""

@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from model_server.errors import BadRequest
 from model_server.formats import media_types, plain_rows
-from model_server.formats.codec import Steps
+from model_server.formats.codec import NUMBER_BYTES, Steps
 from model_server.formats.rows import BlockReader, Rows, end_of_lines
 from model_server.model.columns import Columns, Matrix, no_instances, too_long
 
@@ -52,6 +52,7 @@ class JSONLinesWriter:
     """Write a prediction a line."""
 
     media_type = media_types.JSON_LINES
+    number_bytes = NUMBER_BYTES
 
     def write(self, y: npt.NDArray[Any]) -> bytes:
         """See `Writer.write`."""

@@ -41,6 +41,9 @@ _FAREWELL_S = 1.0
 
 _LINGER_S = 2.0
 
+_AT_ONCE_BYTES = 64 * 1024
+"""So much of an answer is handed to the transport at a time: what it holds back, TLS copies."""
+
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 CLOSE, _KEEP_ALIVE = b"connection: close\r\n", b"connection: keep-alive\r\n"
 
@@ -92,6 +95,8 @@ class Connection(asyncio.Protocol):
         self._ended = False
         self._ended_sweeps = 0
         self._unread = False
+        self._unsent, self._sent_bytes = b"", 0
+        self._last = False
         self._unsent_bytes = self._discarded_bytes = 0
 
     # What asyncio tells.
@@ -141,7 +146,8 @@ class Connection(asyncio.Protocol):
     def pause_writing(self) -> None:
         """Wait for the client to read, and count what it does not."""
         self._unread = True
-        self._roster.hold_unread(self, self._transport.get_write_buffer_size())
+        unsent_bytes = self._transport.get_write_buffer_size() + len(self._unsent)
+        self._roster.hold_unread(self, unsent_bytes)
 
     @override
     def resume_writing(self) -> None:
@@ -150,8 +156,10 @@ class Connection(asyncio.Protocol):
         if self.state in (State.UNREAD, State.LINGERING):
             self._roster.free(self)
         if self.state is State.UNREAD:
-            self._wait_in(self._parser.reading)
-            self._go_on()
+            self._send()
+            if not self._unread:
+                self._answered()
+                self._go_on()
 
     @override
     def connection_lost(self, exc: Exception | None) -> None:
@@ -319,7 +327,8 @@ class Connection(asyncio.Protocol):
 
     async def _work(self, asked: Asked) -> None:
         try:
-            response = await self._service.handler(asked.request)
+            with self._service.limiter.working(asked.held_bytes):
+                response = await self._service.handler(asked.request)
         except RequestError as error:
             response = error_responses.answer(error)
         except asyncio.CancelledError as cancelled:
@@ -370,10 +379,16 @@ class Connection(asyncio.Protocol):
             access.info('%s - "%s" %d', (self.client or ("",))[0], what, response.status)
 
     def _finish_answer(self, *, keeps: bool) -> None:
-        if not keeps:
-            self._linger()
-        elif self._unread:
+        self._last = not keeps
+        if self._unsent or (self._unread and keeps):
             self._wait_in(State.UNREAD)
+        else:
+            self._answered()
+
+    def _answered(self) -> None:
+        """Go on to the next request, if there may be one."""
+        if self._last:
+            self._linger()
         else:
             self._wait_in(self._parser.reading)
 
@@ -386,7 +401,19 @@ class Connection(asyncio.Protocol):
         self._write(error_responses.answer(error), CLOSE, head_only=self._parser.head_only)
 
     def _write(self, response: Response, line: bytes, *, head_only: bool) -> None:
-        self._transport.write(response.wire(self._roster.date, line, head_only=head_only))
+        long = not head_only and len(response.body) > _AT_ONCE_BYTES
+        self._unsent = response.body if long else b""
+        self._transport.write(response.wire(self._roster.date, line, head_only=head_only or long))
+        self._send()
+
+    def _send(self) -> None:
+        """Hand on as much of a long answer as the client reads."""
+        while self._unsent and not (self._unread or self._transport.is_closing()):
+            piece = self._unsent[self._sent_bytes : self._sent_bytes + _AT_ONCE_BYTES]
+            self._sent_bytes += len(piece)
+            if self._sent_bytes == len(self._unsent):
+                self._unsent, self._sent_bytes = b"", 0
+            self._transport.write(piece)
 
     def _wait_in(self, state: State) -> None:
         """Wait for the client."""
@@ -427,6 +454,7 @@ class Connection(asyncio.Protocol):
             self._service.limiter.shrink(asked.held_bytes)
         self._parser.clear()
         self._ahead, self._at = b"", 0
+        self._unsent, self._sent_bytes = b"", 0
 
     def _patience_s(self) -> float:
         if self.state is State.IDLE and not self._fresh:
@@ -447,7 +475,8 @@ class Connection(asyncio.Protocol):
 
     def _sweep_unsent(self) -> None:
         waited_s = self._roster.now_s - self._moved_s
-        unsent_bytes = self._transport.get_write_buffer_size()
+        unsent_bytes = len(self._unsent) - self._sent_bytes
+        unsent_bytes += self._transport.get_write_buffer_size()
         if unsent_bytes == 0:
             if waited_s > _LINGER_S:
                 self._abort()

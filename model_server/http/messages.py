@@ -82,7 +82,10 @@ class Response:
     close: bool = False
 
     def wire(self, date: bytes, connection: bytes, *, head_only: bool) -> bytes:
-        """Write it as HTTP/1.1 sends it; `connection` is that header's line, or nothing."""
+        """Write it as HTTP/1.1 sends it; `connection` is that header's line, or nothing.
+
+        With `head_only` the body is left out.
+        """
         if self.status in _WITHOUT_BODY:
             return self.head(date, connection)
         head = self.head(date, b"content-length: %d\r\n%s" % (len(self.body), connection))

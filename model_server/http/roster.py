@@ -59,7 +59,7 @@ class Roster:
     late : int
         So many more are still told why they are refused.
     limiter : InFlightLimiter
-        Of all listeners and protocols.
+        Of all listeners and protocols; it reclaims room here.
 
     Attributes
     ----------
@@ -78,6 +78,7 @@ class Roster:
         self._looked_s = time.monotonic()
         self.now_s = 0.0
         self.date = b""
+        limiter.reclaim = self._make_room
         self.tick()
 
     def __len__(self) -> int:
@@ -133,9 +134,12 @@ class Roster:
         Raises
         ------
         Overloaded
+        TooLarge
+            If there will never be room for so long a body.
         """
+        self._limiter.check(member.held_bytes + length_bytes)
         if not self._limiter.fits(length_bytes):
-            self._make_room(member, length_bytes)
+            self._make_room(length_bytes, member)
         self._limiter.grow(length_bytes)
         member.held_bytes += length_bytes
 
@@ -150,7 +154,7 @@ class Roster:
             self._limiter.shrink(member.held_bytes)
             member.held_bytes = 0
 
-    def _make_room(self, member: Member, length_bytes: int) -> None:
+    def _make_room(self, length_bytes: int, member: Member | None = None) -> None:
         """Let those go who have held room for long, until there is enough for another."""
         for other in list(self._waited_for):
             if self._limiter.fits(length_bytes):

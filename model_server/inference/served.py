@@ -2,13 +2,15 @@
 
 import dataclasses
 import logging
+import math
 from time import perf_counter
 from typing import Any
 
 from model_server.errors import RequestError, Unexpected
-from model_server.formats.codec import BLOCK_BYTES, Reader, Writer
+from model_server.formats.codec import BLOCK_BYTES, MEMORY_FACTOR, Reader, Writer
 from model_server.inference.batching import Batcher
 from model_server.inference.executor import Executors
+from model_server.inference.in_flight import need
 from model_server.metrics import Durations
 from model_server.model.columns import Matrix
 from model_server.model.directory import ModelDirectory
@@ -16,6 +18,13 @@ from model_server.model.runtime import Runtime, check_golden
 from model_server.model.signature import Signature
 
 log = logging.getLogger("model_server")
+
+_COPIES = 3
+"""Of the matrix: as it was read, as a worker process or a model's own dtype has it, and one that
+the model makes. Of a text among the predictions: in the array, as an object, and written."""
+
+_OBJECT_BYTES = 256
+"""What a prediction takes on top that is written as an object of Python's."""
 
 
 class Served:
@@ -60,6 +69,7 @@ class Served:
         self._runtime = runtime
         self._executor = executors.make(runtime.concurrency)
         self._turns = executors.turns
+        self._rows_limit = rows_limit
         self._batcher = Batcher(runtime, self.signature.golden_X, self._executor, rows_limit)
 
     async def predict(self, body: Any, length_bytes: int, reader: Reader, writer: Writer) -> Any:
@@ -87,7 +97,9 @@ class Served:
         try:
             begun_s = perf_counter()
             self._batcher.check(length_bytes)
+            need(self._reading_bytes(body, length_bytes, writer))
             X = await self._read(body, length_bytes, reader)
+            need(self._predicting_bytes(len(X), X.shape[1], writer))
             read_s = perf_counter()
             self.reading.observe(read_s - begun_s)
             y = await self._batcher.submit(X)
@@ -117,6 +129,28 @@ class Served:
     def stuck(self) -> bool:
         """Whether its predictions have not returned for so long that they never may."""
         return self._executor.stuck
+
+    def _reading_bytes(self, body: Any, length_bytes: int, writer: Writer) -> int:
+        """Return the most memory that a body takes; that of its rows, where that is more.
+
+        So a long one is not read in vain: there are no more cells than commas and ends of lines.
+        """
+        read_bytes = MEMORY_FACTOR * length_bytes
+        if length_bytes <= BLOCK_BYTES or not isinstance(body, bytes):
+            return read_bytes
+        n_features = len(self.signature.columns.names)
+        n_cells = body.count(b",") + max(body.count(b"\n"), body.count(b"\r"))
+        n_rows = min(n_cells // n_features + 1, self._rows_limit)
+        return max(read_bytes, self._predicting_bytes(n_rows, n_features, writer))
+
+    def _predicting_bytes(self, n_rows: int, n_features: int, writer: Writer) -> int:
+        """Return the most memory that rows take until they are answered."""
+        output = self.signature.output
+        value_bytes = writer.number_bytes
+        if output.shape or output.dtype.kind not in "fi":
+            value_bytes += _OBJECT_BYTES + _COPIES * output.dtype.itemsize
+        row_bytes = n_features * _COPIES * 8 + math.prod(output.shape) * value_bytes
+        return n_rows * row_bytes
 
     async def check(self) -> None:
         """Predict the golden rows once more, behind what waits for the threads.

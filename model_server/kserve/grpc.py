@@ -19,6 +19,7 @@ from model_server.http.authentication import Tokens
 from model_server.http.limits import Limits
 from model_server.http.tls import Certificate
 from model_server.inference.in_flight import InFlightLimiter
+from model_server.kserve import admission
 from model_server.kserve.errors import ours
 from model_server.kserve.peer import shut_down
 from model_server.kserve.reception import Reception
@@ -28,6 +29,7 @@ from model_server.metrics import REJECTED
 
 _OPEN = ("ServerLive", "ServerReady")
 _CALLS = (*_OPEN, "ModelReady", "ServerMetadata", "ModelMetadata", "ModelInfer")
+_INFER = "ModelInfer"
 _REPOSITORY_CALLS = ("RepositoryModelLoad", "RepositoryModelUnload")
 
 _CALLS_AT_A_TIME = 2048
@@ -94,36 +96,44 @@ class Interceptor(grpc.aio.ServerInterceptor):
         _messages: Any,
         context: grpc.aio.ServicerContext[bytes, bytes],
     ) -> bytes:
-        """Answer a call, or end it with a status."""
-        name = details.method.rpartition("/")[2]
+        """Answer a call, or end it with a status.
+
+        An aborted call is kept with its frames until garbage is collected, so no message is in
+        this one, and none of the error's is kept.
+        """
         try:
-            if name in _OPEN:
-                return await self._ask(handler, b"", context)
-            if name not in self._calls:
-                raise NotOffered(f"{name} is not offered by this server")
-            if self._tokens is not None:
-                self._tokens.check(_authorizations(details.invocation_metadata))
-            message = await self._reception.read(context)
-            with self._limiter.inside(len(message)):
-                answer = await self._ask(handler, message, context)
+            answer = await self._admit(handler, details, context)
         except Exception as error:  # noqa: BLE001 - the client gets a status, the log the rest
             told = ours(error)
-            await context.abort(StatusCode[told.grpc_status], str(told))
-        self._see_off(answer, context)
-        return answer
+            status, words = StatusCode[told.grpc_status], str(told)
+            del told
+        else:
+            self._see_off(answer, context)
+            return answer
+        return await context.abort(status, words)
 
-    async def _ask(
+    async def _admit(
         self,
         handler: grpc.RpcMethodHandler,
-        message: bytes,
+        details: grpc.HandlerCallDetails,
         context: grpc.aio.ServicerContext[bytes, bytes],
     ) -> bytes:
-        try:
-            request = handler.request_deserializer(message)
-        except DecodeError as error:
-            raise BadRequest("the message is not what its call takes") from error
-        answer: bytes = handler.response_serializer(await handler.unary_unary(request, context))
-        return answer
+        """Answer a call that may come in, within the limits."""
+        name = details.method.rpartition("/")[2]
+        if name in _OPEN:
+            return await _ask(handler, handler.request_deserializer(b""), context)
+        if name not in self._calls:
+            raise NotOffered(f"{name} is not offered by this server")
+        if self._tokens is not None:
+            self._tokens.check(_authorizations(details.invocation_metadata))
+        parse = admission.parse if name == _INFER else handler.request_deserializer
+        message = await self._reception.read(context)
+        with self._limiter.inside(len(message)):
+            try:
+                request = parse(message)
+            except DecodeError as error:
+                raise BadRequest("the message is not what its call takes") from error
+            return await _ask(handler, request, context)
 
     def _see_off(self, answer: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> None:
         """Count an answer's bytes until they are gone, and end the connection if none will go."""
@@ -140,6 +150,15 @@ class Interceptor(grpc.aio.ServerInterceptor):
     def _give_up(self, context: grpc.aio.ServicerContext[bytes, bytes]) -> None:
         REJECTED.labels("read_timeout").inc()
         shut_down(context.peer())
+
+
+async def _ask(
+    handler: grpc.RpcMethodHandler,
+    request: Any,
+    context: grpc.aio.ServicerContext[bytes, bytes],
+) -> bytes:
+    answer: bytes = handler.response_serializer(await handler.unary_unary(request, context))
+    return answer
 
 
 def _authorizations(metadata: Iterable[tuple[str, str | bytes]]) -> list[bytes]:

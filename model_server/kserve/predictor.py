@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy.typing as npt
-from kserve import InferOutput, InferRequest, InferResponse, Model
+from kserve import InferInput, InferOutput, InferRequest, InferResponse, Model
 from kserve.errors import InvalidInput
 from kserve.model import InferenceVerb
 from typing_extensions import override
@@ -127,6 +127,7 @@ class _InferWriter:
     served: Served
     request: InferRequest
     media_type = ""
+    number_bytes = 160
 
     def write(self, y: npt.NDArray[Any]) -> InferResponse:
         """See `Writer.write`."""
@@ -156,12 +157,15 @@ def _arrays(request: InferRequest) -> dict[str, npt.NDArray[Any]]:
 
 
 def _length_bytes(request: InferRequest) -> int:
-    """Return about how long a request is, by the shapes that it tells."""
-    try:
-        cells = sum(math.prod(tensor.shape) for tensor in request.inputs)
-    except TypeError:  # a shape that is none is told of when it is read
-        return 0
-    return max(int(cells), 0) * _NUMBER_BYTES
+    """Return about how long a request is, by the numbers that it lists, or says to hold."""
+    return sum(map(_cells, request.inputs)) * _NUMBER_BYTES
+
+
+def _cells(tensor: InferInput) -> int:
+    data = tensor.data
+    if data and not isinstance(data[0], list):
+        return len(data)
+    return max(math.prod(tensor.shape), 0)
 
 
 _INFER_READER = _InferReader()

@@ -1,7 +1,7 @@
 """The seats of gRPC's messages that come in.
 
-gRPC's core keeps a message until it is whole and does not tell how much of it is there. So what all
-of them may keep is bounded by their number: a message is asked for once there is a seat for it.
+gRPC's core keeps a message until it is whole and does not tell how much of it is there. So one
+is asked for once there is a seat for it, and room for one as long as any.
 """
 
 import asyncio
@@ -10,17 +10,26 @@ from itertools import islice
 import grpc
 
 from model_server.errors import BadRequest, Overloaded, TooSlow
+from model_server.inference.in_flight import InFlightLimiter
 from model_server.metrics import REJECTED
 
 _SWIFT_S = 0.25
 """A message that takes longer gives up its seat when another needs it."""
+
+_SEATS = 8
+
+_COPIES = 2
+"""Of a message: as core holds it, and as it is handed over."""
+
+_SHARE = 0.5
+"""So much of the limit on memory is for messages that come in, at most."""
 
 _WAITING = 256
 """Most calls that wait for a seat; core keeps up to 64 KiB for each."""
 
 
 class Reception:
-    """Where messages come in, so many at a time.
+    """Where messages come in, a few at a time.
 
     A message that was sent whole needs its seat for a moment. Where others wait for one, those who
     have had theirs for longest, and for long, lose them, and who came last is seated first: whoever
@@ -28,13 +37,18 @@ class Reception:
 
     Parameters
     ----------
-    seats : int
+    limiter : InFlightLimiter
+    limit_bytes : int
+        The longest message.
     timeout_s : float
         How long a message may take, with the time in which it waits.
     """
 
-    def __init__(self, seats: int, timeout_s: float) -> None:
-        self._free = seats
+    def __init__(self, limiter: InFlightLimiter, limit_bytes: int, timeout_s: float) -> None:
+        self._limiter = limiter
+        self._longest_bytes = _COPIES * limit_bytes
+        share_bytes = _SHARE * limiter.bytes_limit
+        self._free = min(max(int(share_bytes / self._longest_bytes), 1), _SEATS)
         self._timeout_s = timeout_s
         self._waiting: dict[asyncio.Future[bool], None] = {}
         self._seated: dict[asyncio.Timeout, float] = {}  # since when
@@ -54,7 +68,8 @@ class Reception:
                 self._seated[patience] = asyncio.get_running_loop().time()
                 self._hurry()
                 try:
-                    message = await context.read()
+                    with self._limiter.room(self._room_bytes()):
+                        message = await context.read()
                 finally:
                     hurried = self._seated.pop(patience, None) is None
                     self._hurried.discard(patience)
@@ -67,6 +82,9 @@ class Reception:
         if message is grpc.aio.EOF:
             raise BadRequest("the call has no message")
         return bytes(message)
+
+    def _room_bytes(self) -> int:
+        return min(self._longest_bytes, int(_SHARE * self._limiter.bytes_limit))
 
     async def _take_seat(self) -> None:
         if self._free:

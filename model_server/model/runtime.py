@@ -101,6 +101,7 @@ class OnnxRuntime:
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
+        options.enable_cpu_mem_arena = False  # it would keep what the longest request took
         options.add_session_config_entry(
             "session.load_model_format", "ONNX"
         )  # and no other of its own

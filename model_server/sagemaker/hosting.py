@@ -5,6 +5,7 @@ Each is kept under the name that the platform chose for it, whatever its manifes
 
 import asyncio
 from pathlib import Path
+from time import monotonic
 from typing import Annotated
 
 from pydantic import BaseModel, Field
@@ -18,9 +19,12 @@ from model_server.errors import (
 )
 from model_server.kserve.predictor import Predictor
 from model_server.kserve.repository import Repository
+from model_server.memory import Memory
 from model_server.model import directory as model_directory
 from model_server.model.manifest import Name
-from model_server.sagemaker.memory import Memory
+
+_ENDING_S, _LOOK_S = 1.0, 0.05
+"""How long the processes of an unloaded model may take to end, and how often that is looked at."""
 
 _PATH_LIMIT = 4095
 """The longest path of Linux."""
@@ -83,7 +87,7 @@ class Hosting:
                 size_bytes = _size_bytes(directory)
             except (OSError, RuntimeError) as error:  # the latter for links that go round
                 raise BadRequest(f"url {asked.url!r} can't be read ({error})") from error
-            self._memory.check(size_bytes)
+            await self._see_room(size_bytes)
             try:
                 model = await asyncio.to_thread(self._repository.read, directory, asked.model_name)
             except ModelDirectoryError as error:
@@ -91,7 +95,7 @@ class Hosting:
                     raise MemoryShort("there is no memory for the model") from error
                 raise BadRequest(str(error)) from error
             try:
-                self._memory.check()
+                await asyncio.to_thread(self._memory.check)
             except MemoryShort:
                 del model
                 self._memory.release()
@@ -100,6 +104,24 @@ class Hosting:
             hosted = Hosted(modelName=asked.model_name, modelUrl=asked.url)
             self._hosted[asked.model_name] = hosted
             return hosted
+
+    async def _see_room(self, size_bytes: int) -> None:
+        """Check the memory; the processes of what was just unloaded take a moment to end.
+
+        Raises
+        ------
+        MemoryShort
+        """
+        deadline_s = monotonic() + _ENDING_S
+        while True:
+            try:
+                await asyncio.to_thread(self._memory.check, size_bytes)
+            except MemoryShort:
+                if monotonic() > deadline_s:
+                    raise
+                await asyncio.sleep(_LOOK_S)
+            else:
+                return
 
     def unload(self, name: str) -> Hosted:
         """Forget a model; requests in flight are still answered by it.

@@ -16,9 +16,9 @@ from model_server.http.allowed_routes import Route
 from model_server.http.messages import Handler, Request, Response
 from model_server.inference.health import Health
 from model_server.kserve.repository import Repository
+from model_server.memory import Memory
 from model_server.model import directory as model_directory
 from model_server.sagemaker.hosting import Hosted, Hosting, Load, Page
-from model_server.sagemaker.memory import Memory
 from model_server.settings import Settings
 
 INVOCATIONS = "/invocations"

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from model_server import memory
 from model_server.errors import ModelDirectoryError
 from model_server.model import runtime
 from model_server.model.directory import ModelDirectory
@@ -70,8 +71,10 @@ def run(sock: socket.socket) -> None:
     """Fork a keeper for each socket that comes, until the server ends."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
+    memory.return_large_blocks()
     with contextlib.suppress(ImportError):
         import sklearn.base  # noqa: F401 - so that no keeper has to
+    _share()
     _fork_for_each(Channel(sock), _keep)
     os._exit(0)  # there is nothing to tidy up
 
@@ -120,10 +123,15 @@ def _keep(channel: Channel) -> None:
     except ModelDirectoryError as error:
         channel.send(NotLoaded(error, isinstance(error.__cause__, MemoryError)))
         return
-    gc.collect()
-    gc.freeze()  # or the collector would write into what is shared
+    _share()
     channel.send(Loaded(estimator.classes))
     _fork_for_each(channel, lambda forked: _work(forked, estimator))
+
+
+def _share() -> None:
+    """Keep the collector from writing into what forks share, which would copy it."""
+    gc.collect()
+    gc.freeze()
 
 
 def _work(channel: Channel, estimator: EstimatorRuntime) -> None:

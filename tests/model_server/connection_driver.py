@@ -107,6 +107,9 @@ class Wire(asyncio.Transport):
     def get_write_buffer_size(self) -> int:
         return len(self._unsent)
 
+    def is_closing(self) -> bool:
+        return self.closing
+
     def can_write_eof(self) -> bool:
         return not self._secure
 

@@ -165,8 +165,8 @@ def test_two_tokens_are_refused(guarded: ServerProcess, tokens: tuple[str, str])
 
 
 def test_calls_without_a_message_keep_none_out(models: Path, tmp_path: Path) -> None:
-    """Room for two bodies: of the calls that wait for it, those that stall lose theirs."""
-    flags = ("--body-limit-bytes", "1000", "--bytes-limit", "2000")
+    """Room for two messages: of the calls that wait for it, those that stall lose theirs."""
+    flags = ("--body-limit-bytes", "1000", "--bytes-limit", "8000")
     with ServerProcess(models, *flags, log=tmp_path / "log") as server, Stalled(server, 20) as one:
         until("they wait", lambda: rejected(server, "bytes") > 0)
         assert infer(server) > 0
@@ -193,10 +193,12 @@ def test_an_answer_that_nobody_reads_ends_its_connection(models: Path, tmp_path:
         RawHttp2(server.grpc_port, window_bytes=0) as deaf,
     ):
         deaf.data(deaf.call("ModelInfer"), whole, raw_http2.END_STREAM)
-        until("it is held", lambda: metric(server, "model_server_body_bytes_in_flight") > 0)
+        until("it is held", lambda: metric(server, "model_server_memory_bytes_in_flight") > 0)
         assert deaf.closed()
         assert rejected(server, "read_timeout") == 1
-        assert metric(server, "model_server_body_bytes_in_flight") == 0
+        until(
+            "its room is free", lambda: metric(server, "model_server_memory_bytes_in_flight") == 0
+        )
         assert infer(server) > 0
 
 

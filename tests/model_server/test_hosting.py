@@ -10,15 +10,23 @@ from pathlib import Path
 
 import httpx
 import numpy as np
+import psutil
 import pytest
 
-from harness.processes import ServerProcess
+from harness.processes import ServerProcess, until
+from model_server import memory
 from tests.model_server import bare_model
 from tests.sagemaker.router import Router
 
 pytestmark = pytest.mark.slow
 
 CSV = "text/csv"
+
+ALWAYS = ("watcher", "zygote")
+"""What a server has started that has loaded an estimator, whatever it has unloaded."""
+
+ROOM_BYTES = 150e6
+"""For one model with 64 MB of its own, and the processes in which it predicts; not for two."""
 
 
 @pytest.fixture(scope="module")
@@ -180,8 +188,9 @@ def test_two_models_that_fit_one_at_a_time_take_turns(tmp_path: Path) -> None:
         router = Router(server.url, archives, mounted, str(mounted))
         router.invoke("one.tar.gz", b"6\n", {"content-type": CSV})
         router.ask("DELETE", f"/models/{router.loaded[0]}")
-        idle_bytes = resident_bytes(server)
-    limit = f"--memory-limit-bytes={int(idle_bytes + 110e6)}"
+        until("its processes have ended", lambda: len(children(server)) == len(ALWAYS))
+        idle_bytes = memory.taken_bytes(server.process.pid)
+    limit = f"--memory-limit-bytes={int(idle_bytes + ROOM_BYTES)}"
     with ServerProcess(tmp_path, *flags, limit, word="serve", log=tmp_path / "log") as server:
         router = Router(server.url, archives, mounted, str(mounted))
         for target in ("one.tar.gz", "two.tar.gz", "one.tar.gz"):
@@ -189,13 +198,13 @@ def test_two_models_that_fit_one_at_a_time_take_turns(tmp_path: Path) -> None:
             assert answer == (200, b"22000.0\n")
         assert len(router.unloaded) == 2
         assert len(server.client.get("/models").json()["models"]) == 1
-        assert resident_bytes(server) < idle_bytes + 110e6
+        assert memory.taken_bytes(server.process.pid) < idle_bytes + ROOM_BYTES
 
 
-def resident_bytes(server: ServerProcess) -> float:
-    lines = server.client.get("/metrics").text.splitlines()
-    [line] = [line for line in lines if line.startswith("process_resident_memory_bytes ")]
-    return float(line.split()[1])
+def children(server: ServerProcess) -> list[psutil.Process]:
+    """Return the processes that a server has started and that have not ended."""
+    every = psutil.Process(server.process.pid).children(recursive=True)
+    return [one for one in every if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
 
 
 def test_many_at_once(hosting: ServerProcess, mounted: Path) -> None:

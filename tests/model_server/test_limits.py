@@ -153,7 +153,8 @@ def test_slow_senders_are_cut_off_and_others_are_not(models: Path, tmp_path: Pat
         idle.send(GOOD)
         assert idle.read()[0] == 200
         until(
-            "the places are free", lambda: metric(server, "model_server_body_bytes_in_flight") == 0
+            "the places are free",
+            lambda: metric(server, "model_server_memory_bytes_in_flight") == 0,
         )
         assert rejected(server, "header_timeout") == rejected(server, "body_timeout") == 1
 
@@ -235,14 +236,15 @@ def test_what_is_announced_takes_no_room(models: Path, tmp_path: Path) -> None:
 def test_the_room_of_a_body_that_has_stalled_is_given_to_another(
     models: Path, tmp_path: Path
 ) -> None:
-    whole = request(b'{"instances": [[6.5]]}'.ljust(900))
+    whole = request(b'{"instances": [[6.5]]}'.ljust(9000))
     with (
-        ServerProcess(models, "--bytes-limit", "1000", log=tmp_path / "log") as server,
+        ServerProcess(models, "--bytes-limit", "10000", log=tmp_path / "log") as server,
         RawConnection(server) as stalled,
     ):
         stalled.send(whole[:-1])
         until(
-            "it holds its room", lambda: metric(server, "model_server_body_bytes_in_flight") == 899
+            "it holds its room",
+            lambda: metric(server, "model_server_memory_bytes_in_flight") == 8999,
         )
         until(
             "another is answered",
@@ -278,12 +280,12 @@ def test_requests_beyond_the_limit_are_refused(slow_models: Path, tmp_path: Path
 def test_bodies_beyond_the_limit_are_refused(
     slow_models: Path, tmp_path: Path, *, announced: bool
 ) -> None:
-    flags = ("--bytes-limit", "1000", "--queue-limit-ms", "100000")
-    body = b'{"instances": [[0]]}'.ljust(1000)
+    flags = ("--bytes-limit", "10000", "--queue-limit-ms", "100000")
+    body = b'{"instances": [[0]]}'.ljust(1100)
     with ServerProcess(slow_models, *flags, log=tmp_path / "log") as server, busy(server, 1, 2.0):
         answer = server.client.post(
             PREDICT,
-            content=body if announced else iter([body[:500], body[500:]]),
+            content=body if announced else iter([body[:600], body[600:]]),
             headers={"content-type": "application/json"},
         )
         assert answer.status_code == 503
@@ -352,3 +354,67 @@ def test_a_client_that_never_reads_is_cut_off(models: Path, tmp_path: Path) -> N
             for _ in range(8):
                 deaf.send(body)
         until("it is cut off", lambda: rejected(server, "read_timeout") == 1)
+
+
+def test_what_can_never_fit_is_refused_with_the_cure(models: Path, tmp_path: Path) -> None:
+    """Alone it would take more than all may."""
+    flags = ("--bytes-limit", "100000")
+    with ServerProcess(models, *flags, log=tmp_path / "log") as server:
+        for n_rows, media_type in ((10_000, "text/csv"), (40_000, "text/csv")):
+            answer = server.predict("rooms", "6.5\n" * n_rows, media_type)
+            assert answer.status_code == 413
+            assert "--bytes-limit" in answer.json()["error"]
+            assert "send fewer rows" in answer.json()["error"]
+        assert server.predict("rooms", "6.5\n", "text/csv").status_code == 200
+        assert metric(server, "model_server_memory_bytes_in_flight") == 0
+        [warning] = [one for one in server.records() if one["level"] == "WARNING"]
+        assert "--body-limit-bytes" in warning["message"]
+
+
+@pytest.mark.parametrize(
+    ("path", "head", "unit", "tail"),
+    [
+        ("/v2/models/rooms/infer", '{"inputs":[', "{}", "]}"),
+        ("/v2/models/rooms/infer", '{"inputs":[],"parameters":{', '"a":{}', "}}"),
+        (
+            "/v2/models/rooms/infer",
+            '{"inputs":[{"name":"","datatype":"FP64","data":[],"shape":[',
+            "9",
+            "]}]}",
+        ),
+        ("/v1/models/rooms:predict", '{"instances":[', "{}", "]}"),
+    ],
+    ids=["inputs", "parameters", "a long shape", "instances"],
+)
+def test_a_long_list_of_nonsense_is_not_taken_apart(
+    server: ServerProcess, path: str, head: str, unit: str, tail: str
+) -> None:
+    """KServe would list what is wrong with each, for gigabytes; or multiply a long shape."""
+    body = head + ",".join([unit] * 300_000) + tail
+    before_mb = server.rss_mb
+    answer = server.client.post(
+        path, content=body, headers={"content-type": "application/json"}, timeout=60
+    )
+    assert answer.status_code == 400
+    assert server.rss_mb - before_mb < 100
+
+
+def test_answers_that_nobody_reads_are_counted(models: Path, tmp_path: Path) -> None:
+    rows = b"6.5\n" * 500_000
+    ask = request(rows, headers=b"").replace(b"application/json", b"text/csv")
+    with (
+        ServerProcess(models, "--queue-limit-ms", "100000", log=tmp_path / "log") as server,
+        RawConnection(server) as deaf,
+    ):
+        deaf.send(ask)
+        until(
+            "the answer is counted, and what working on it took is not",
+            lambda: (
+                2 * 500_000 < metric(server, "model_server_memory_bytes_in_flight") < 8 * len(rows)
+            ),
+        )
+        deaf.reset()
+        until(
+            "its room is free",
+            lambda: metric(server, "model_server_memory_bytes_in_flight") == 0,
+        )

@@ -7,6 +7,7 @@ import pytest
 
 from harness.processes import DEADLINE_S
 from model_server.errors import Overloaded
+from model_server.inference.in_flight import InFlightLimiter
 from model_server.kserve import reception as module
 from model_server.kserve.reception import Reception
 
@@ -22,6 +23,11 @@ class Client:
 
     def send(self) -> None:
         self._message.set_result(b"message")
+
+
+def seats(number: int) -> Reception:
+    """Return a reception with so many seats: half of all room is theirs, with two copies a seat."""
+    return Reception(InFlightLimiter(10, number * 4 * 1000), limit_bytes=1000, timeout_s=60)
 
 
 def read(reception: Reception, client: Client) -> asyncio.Task[bytes]:
@@ -42,7 +48,7 @@ async def turns() -> None:
 
 @pytest.mark.parametrize("turns_before", [0, 1, 2, 3])
 async def test_a_seat_given_to_who_leaves_is_given_on(turns_before: int) -> None:
-    reception = Reception(seats=1, timeout_s=60)
+    reception = seats(1)
     first, second, third = Client(), Client(), Client()
     reads = [read(reception, client) for client in (first, second, third)]
     await turns()
@@ -56,7 +62,7 @@ async def test_a_seat_given_to_who_leaves_is_given_on(turns_before: int) -> None
 
 async def test_who_stalls_gives_up_its_seat(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_SWIFT_S", 0)
-    reception = Reception(seats=2, timeout_s=60)
+    reception = seats(2)
     stalled = [read(reception, Client()) for _ in range(10)]
     await turns()
     client = Client()
@@ -73,10 +79,27 @@ async def test_too_many_that_wait_are_refused_the_longest_first(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(module, "_WAITING", 2)
-    reception = Reception(seats=1, timeout_s=60)
+    reception = seats(1)
     reads = [read(reception, Client()) for _ in range(4)]
     with pytest.raises(Overloaded, match="requests"):
         await reads[1]
     for one in reads:
         one.cancel()
     await asyncio.gather(*reads, return_exceptions=True)
+
+
+async def test_a_seat_takes_room_for_the_longest_message_twice() -> None:
+    limiter = InFlightLimiter(10, 8000)
+    reception = Reception(limiter, limit_bytes=1000, timeout_s=60)
+    client = Client()
+    message = read(reception, client)
+    await turns()
+    assert limiter.held_bytes == 2000
+    client.send()
+    assert await message == b"message"
+    assert limiter.held_bytes == 0
+    with limiter.room(7000), pytest.raises(Overloaded, match="bytes"):
+        await read(reception, Client())
+    client = Client()
+    client.send()
+    assert await read(reception, client) == b"message"

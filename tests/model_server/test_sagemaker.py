@@ -183,7 +183,6 @@ def test_the_platforms_variables() -> None:
     assert (chosen.sagemaker, chosen.grpc) == (True, False)
     assert (chosen.http_port, chosen.multi_model) == (9000, True)
     assert chosen.body_limit_bytes == 100 * 1024**2
-    assert chosen.bytes_limit == 200 * 1024**2
     assert chosen.queue_limit_ms > plain.queue_limit_ms
     flagged = settings.parse(["serve", "--http-port", "1"], environment)
     assert flagged.http_port == 1

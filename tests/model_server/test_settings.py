@@ -25,7 +25,7 @@ BOUNDS = {
     "body_timeout_s": (1, 86400),
     "connections_limit": (1, None),
     "requests_limit": (1, None),
-    "bytes_limit": (1, None),
+    "bytes_limit": (0, None),
     "queue_limit_ms": (0, 86_400_000),
     "request_limit_s": (0, 86400),
     "workers_per_model": (1, 256),
