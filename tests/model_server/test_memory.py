@@ -49,6 +49,7 @@ def test_there_is_always_some_left() -> None:
     assert memory.left_bytes(0) > memory.left_bytes(memory.there_is_bytes()) > 0
 
 
+@pytest.mark.slow
 def test_what_processes_share_is_counted_once() -> None:
     before_bytes = memory.taken_bytes()
     with subprocess.Popen(
