@@ -8,6 +8,7 @@ import argparse
 import asyncio
 import json
 import socket
+from typing import cast
 
 import httptools
 import uvloop
@@ -30,8 +31,7 @@ class Constant(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
-        assert isinstance(transport, asyncio.WriteTransport)
-        self._transport = transport
+        self._transport = cast("asyncio.WriteTransport", transport)
 
     def data_received(self, data: bytes) -> None:
         """Parse what has come."""

@@ -23,7 +23,7 @@ from model_server.memory import Memory
 from model_server.model import directory as model_directory
 from model_server.model.manifest import Name
 
-_ENDING_S, _LOOK_S = 1.0, 0.05
+_ENDING_S, _LOOK_S = 10.0, 0.05
 """How long the processes of an unloaded model may take to end, and how often that is looked at."""
 
 _PATH_LIMIT = 4095
@@ -68,6 +68,7 @@ class Hosting:
         self._memory = memory
         self._hosted: dict[str, Hosted] = {}
         self._loading = asyncio.Lock()
+        self._unloaded_s = float("-inf")
 
     async def load(self, asked: Load) -> Hosted:
         """Load a model; one after the other, so that each sees the memory that the last one took.
@@ -112,7 +113,7 @@ class Hosting:
         ------
         MemoryShort
         """
-        deadline_s = monotonic() + _ENDING_S
+        deadline_s = self._unloaded_s + _ENDING_S
         while True:
             try:
                 await asyncio.to_thread(self._memory.check, size_bytes)
@@ -133,6 +134,7 @@ class Hosting:
         hosted = self.get(name)
         self._repository.unload(name)
         del self._hosted[name]
+        self._unloaded_s = monotonic()
         self._memory.release()
         return hosted
 

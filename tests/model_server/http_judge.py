@@ -24,6 +24,7 @@ class Judge:
     def __init__(self) -> None:
         self._client = h11.Connection(h11.CLIENT)
         self._method = ""
+        self._begun: Answer | None = None
 
     def feed(self, data: bytes) -> None:
         """Take what was written."""
@@ -35,22 +36,25 @@ class Judge:
             if not self.unread:
                 return None
             self._ask(method)
-        answer, body = None, b""
         for event in self._events():
             if isinstance(event, h11.InformationalResponse):
                 return Answer(event.status_code, b"", closes=False)
             if isinstance(event, h11.Response):
                 closes = (b"connection", b"close") in list(event.headers)
-                answer = Answer(event.status_code, b"", closes)
-            elif isinstance(event, h11.Data):
-                body += event.data
-            elif isinstance(event, h11.EndOfMessage) and answer is not None:
-                self._method = ""
+                self._begun = Answer(event.status_code, b"", closes)
+            elif isinstance(event, h11.Data) and self._begun is not None:
+                self._begun = self._begun._replace(body=self._begun.body + event.data)
+            elif isinstance(event, h11.EndOfMessage) and self._begun is not None:
+                answer, self._begun, self._method = self._begun, None, ""
                 if not answer.closes:
                     self._client.start_next_cycle()
-                return answer._replace(body=body)
-        assert answer is None, "an answer is not written at once"
+                return answer
         return None
+
+    @property
+    def in_pieces(self) -> bool:
+        """Whether an answer has begun of which more is to come."""
+        return self._begun is not None
 
     @property
     def unread(self) -> bytes:

@@ -133,7 +133,7 @@ def test_415(server: ServerProcess, content_type: str) -> None:
             {"name": "x", "shape": [2, 1], "datatype": "FP64", "data": [6.5, 1e39]},
             "row 2, feature 'RM': 1e+39 is above 3.4e+38, the highest float32 number",
         ),
-        ({"name": "x"}, "Field required"),
+        ({"name": "x"}, "missing required field `shape`"),
     ],
 )
 def test_v2_400(server: ServerProcess, tensor: dict[str, object], words: str) -> None:

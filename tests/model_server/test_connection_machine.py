@@ -133,6 +133,8 @@ class Client:
             told = b"\r\n\r\n" in self.stream[begins : self.sent].lstrip()
             answer = self.judge.next(message.method if message is not None and told else "GET")
             if answer is None:
+                more = self.connection._unsent or not self.open
+                assert more or not self.judge.in_pieces, "the rest of an answer is forgotten"
                 return
             yield self.n_answered, message, answer
             if not answer.interim:
