@@ -446,7 +446,7 @@ class Connection(asyncio.Protocol):
     def _let_go(self) -> None:
         """Stop working on what no one will read, and forget what was sent ahead."""
         if self._task is not None:
-            self._task.cancel(GONE)
+            self._loop.call_soon(self._task.cancel, GONE)  # not before it has begun
             self._task = None
         if not self._unread or self.state is State.CLOSED:
             self._roster.free(self)

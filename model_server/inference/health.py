@@ -42,17 +42,27 @@ class Health:
 
     async def watch(self, models: Mapping[str, Served], interval_s: float) -> None:
         """Look at every model, for ever; none waits for another."""
-        looks: dict[Served, asyncio.Task[None]] = {}
+        looks: dict[str, asyncio.Task[None]] = {}
         async with asyncio.TaskGroup() as tasks:
             while True:
                 await asyncio.sleep(interval_s)
-                self.broken.intersection_update(models)
-                looks = {model: look for model, look in looks.items() if not look.done()}
-                for model in list(models.values()):
-                    if model.stuck:
-                        self._tell(model, f"{model.name}: its predictions do not return")
-                    if model not in looks:
-                        looks[model] = tasks.create_task(self._look(model))
+                self._look_at_all(models, looks, tasks)
+
+    def _look_at_all(
+        self,
+        models: Mapping[str, Served],
+        looks: dict[str, asyncio.Task[None]],
+        tasks: asyncio.TaskGroup,
+    ) -> None:
+        """Begin a look at each model that is not looked at; once they end nothing keeps a model."""
+        self.broken.intersection_update(models)
+        for name in [name for name, look in looks.items() if look.done()]:
+            del looks[name]
+        for name, model in models.items():
+            if model.stuck:
+                self._tell(model, f"{name}: its predictions do not return")
+            if name not in looks:
+                looks[name] = tasks.create_task(self._look(model))
 
     async def _look(self, model: Served) -> None:
         try:
