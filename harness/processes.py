@@ -1,6 +1,7 @@
 """Servers as processes of their own, on ports that they take and tell."""
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import httpx
+import psutil
 
 from harness.ports import HOST
 
@@ -129,10 +131,17 @@ class Process:
 
     @property
     def rss_mb(self) -> float:
-        """Its memory that is resident now, in 10^6 bytes: VmRSS of proc_pid_status(5)."""
-        status = Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii")
-        [kib] = [line.split()[1] for line in status.splitlines() if line.startswith("VmRSS:")]
-        return int(kib) * 1024 / 1e6
+        """Its memory that is resident now, in 10^6 bytes, with that of the processes it started.
+
+        Its own is VmRSS of proc_pid_status(5). Those share pages, of which each has its share: the
+        Pss of proc_pid_smaps(5).
+        """
+        own = psutil.Process(self.process.pid)
+        shares = 0
+        for child in own.children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess):  # it has ended
+                shares += child.memory_full_info().pss
+        return float(own.memory_info().rss + shares) / 1e6
 
     def _failure(self, reason: str) -> StartError:
         return StartError(reason, self.log.read_text(errors="replace"))

@@ -4,10 +4,9 @@ import select
 import socket
 import struct
 from collections.abc import Iterator
-from types import TracebackType
-from typing import Self
 
-from harness.processes import DEADLINE_S, ApplicationProcess, ServerProcess
+from harness.processes import ApplicationProcess, ServerProcess
+from tests.model_server.raw_socket import RawSocket
 
 
 def request(body: bytes, path: str = "/v1/models/rooms:predict", headers: bytes = b"") -> bytes:
@@ -21,34 +20,16 @@ def request(body: bytes, path: str = "/v1/models/rooms:predict", headers: bytes 
 GOOD = request(b'{"instances": [[6.5]]}')
 
 
-class RawConnection:
+class RawConnection(RawSocket):
     """A connection to a server; `read` takes one answer from it."""
 
     def __init__(self, server: ServerProcess | ApplicationProcess, port: int | None = None) -> None:
-        port = port or int(server.url.rpartition(":")[2])
-        self._socket = socket.create_connection(("127.0.0.1", port), DEADLINE_S)
-        self._stream = self._socket.makefile("rb")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._stream.close()
-        self._socket.close()
-
-    def send(self, data: bytes) -> None:
-        self._socket.sendall(data)
+        super().__init__(port or int(server.url.rpartition(":")[2]))
 
     def reset(self) -> None:
         """Go away as a process that is killed does: with a reset."""
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self._stream.close()
-        self._socket.close()
+        self._close()
 
     def shut_down(self, how: int) -> None:
         """Close a half of it, or both."""

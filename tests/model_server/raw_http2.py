@@ -3,14 +3,11 @@
 The frames are those of RFC 9113, the headers RFC 7541's literals, never indexed or compressed.
 """
 
-import socket
 import struct
 from collections.abc import Iterable, Iterator
-from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
-from harness.ports import HOST
-from harness.processes import DEADLINE_S
+from tests.model_server.raw_socket import RawSocket
 
 DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE = 0, 1, 3, 4, 6, 7, 8
 END_STREAM = ACK = 1
@@ -49,7 +46,7 @@ OPENING = PREFACE + frame(SETTINGS, 0, 0)
 """What a client says first."""
 
 
-class RawHttp2:
+class RawHttp2(RawSocket):
     """A connection to a server's gRPC port, opened as HTTP/2 asks for.
 
     Parameters
@@ -60,26 +57,10 @@ class RawHttp2:
     """
 
     def __init__(self, port: int, window_bytes: int = 65_535) -> None:
-        self._socket = socket.create_connection((HOST, port), DEADLINE_S)
-        self._stream = self._socket.makefile("rb")
+        super().__init__(port)
         self._stream_number = -1
         window = struct.pack(">HI", INITIAL_WINDOW_SIZE, window_bytes)
         self.send(PREFACE + frame(SETTINGS, 0, 0, window))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._stream.close()
-        self._socket.close()
-
-    def send(self, data: bytes) -> None:
-        self._socket.sendall(data)
 
     def call(self, name: str, metadata: Iterable[tuple[str, str]] = ()) -> int:
         """Begin a call, without its message, and return its stream."""

@@ -16,6 +16,7 @@ from harness.certificates import Authority
 from harness.ports import HOST
 from harness.processes import DEADLINE_S, ServerProcess, until
 from tests.model_server import raw_http2
+from tests.model_server.counted import metric, rejected
 from tests.model_server.raw_connection import RawConnection
 from tests.model_server.raw_http2 import RawHttp2
 
@@ -41,17 +42,6 @@ def infer(server: ServerProcess) -> float:
             request(), timeout=DEADLINE_S, wait_for_ready=True
         )
     return float(answer.outputs[0].contents.fp64_contents[0])
-
-
-def metric(server: ServerProcess, name: str) -> float:
-    for line in server.client.get("/metrics").text.splitlines():
-        if line.startswith(name + " "):
-            return float(line.split()[1])
-    return 0.0
-
-
-def rejected(server: ServerProcess, reason: str) -> float:
-    return metric(server, f'model_server_requests_rejected_total{{reason="{reason}"}}')
 
 
 def files(server: ServerProcess) -> int:

@@ -14,6 +14,7 @@ import pytest
 
 from harness.processes import ServerProcess, until
 from tests.model_server import slow_model
+from tests.model_server.counted import metric, rejected
 from tests.model_server.raw_connection import GOOD, RawConnection, request
 
 pytestmark = pytest.mark.slow
@@ -40,17 +41,6 @@ def busy(server: ServerProcess, n_requests: int, seconds: float) -> Iterator[lis
             lambda: metric(server, "model_server_requests_in_flight") == n_requests,
         )
         yield clients
-
-
-def metric(server: ServerProcess, name: str) -> float:
-    for line in server.client.get("/metrics").text.splitlines():
-        if line.startswith(name + " "):
-            return float(line.split()[1])
-    return 0.0
-
-
-def rejected(server: ServerProcess, reason: str) -> float:
-    return metric(server, f'model_server_requests_rejected_total{{reason="{reason}"}}')
 
 
 @pytest.mark.parametrize(

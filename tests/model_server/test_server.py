@@ -11,6 +11,7 @@ from pathlib import Path
 
 import httpx
 import jsonschema
+import psutil
 import pytest
 
 from harness.processes import ROOT, ServerProcess, refuse
@@ -197,15 +198,15 @@ def test_it_listens_on_ipv6_as_well(server: ServerProcess) -> None:
     assert answer.json() == {"models": ["boston", "rooms"]}
 
 
-def libraries(server: ServerProcess) -> set[str]:
-    """Return the packages whose compiled modules a server has loaded."""
-    maps = Path(f"/proc/{server.process.pid}/maps").read_text()
+def libraries(pid: int) -> set[str]:
+    """Return the packages whose compiled modules a process has loaded."""
+    maps = Path(f"/proc/{pid}/maps").read_text()
     return set(re.findall(r"site-packages/(\w+)/", maps))
 
 
 def test_a_graph_is_served_without_what_it_does_not_need(server: ServerProcess) -> None:
     assert server.predict("boston", '{"instances": [[6.5]]}', "application/json").status_code == 400
-    loaded = libraries(server)
+    loaded = libraries(server.process.pid)
     assert "onnxruntime" in loaded
     assert not loaded & {"sklearn", "scipy", "pandas", "matplotlib"}
 
@@ -221,7 +222,9 @@ def test_an_estimator_brings_what_it_needs(own_models: Path, tmp_path: Path) -> 
         body = json.dumps({"instances": golden.instances})
         answer = server.predict("boston", body, "application/json")
         assert answer.json()["predictions"] == list(golden.predictions)
-        assert "sklearn" in libraries(server)
+        assert "sklearn" not in libraries(server.process.pid)
+        workers = psutil.Process(server.process.pid).children(recursive=True)
+        assert any("sklearn" in libraries(worker.pid) for worker in workers)
 
 
 @pytest.mark.slow
@@ -241,7 +244,7 @@ def test_onnx_runtime_reports_to_no_one(models: Path, tmp_path: Path) -> None:
     home = {"HOME": str(tmp_path / "home"), "XDG_CACHE_HOME": str(tmp_path / "home")}
     (tmp_path / "home").mkdir()
     with ServerProcess(models, log=tmp_path / "log", environment=home) as server:
-        assert "onnxruntime" in libraries(server)
+        assert "onnxruntime" in libraries(server.process.pid)
         server.stop()
     assert list((tmp_path / "home").iterdir()) == []
     assert [record["level"] for record in server.records()] == ["INFO", "INFO", "INFO"]

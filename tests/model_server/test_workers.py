@@ -23,6 +23,7 @@ from model_server.model.directory import ModelDirectory
 from model_server.workers.channel import Channel
 from model_server.workers.estimators import Estimators
 from tests.model_server import bare_model, slow_model
+from tests.model_server.counted import in_flight
 from tests.model_server.raw_connection import RawConnection, request
 
 JSON = "application/json"
@@ -70,7 +71,16 @@ def directory(path: Path, estimator: Any, features: str = '["RM"]') -> ModelDire
 
 def children() -> list[psutil.Process]:
     """Return the zygotes of this process with all that they forked."""
-    return psutil.Process().children(recursive=True)
+    zygotes = [child for child in psutil.Process().children() if is_ours(child)]
+    return [*zygotes, *(child for zygote in zygotes for child in zygote.children(recursive=True))]
+
+
+def is_ours(child: psutil.Process) -> bool:
+    """Tell whether it is a zygote, and no server of other tests."""
+    try:
+        return "model_server.workers" in child.cmdline()
+    except psutil.ZombieProcess:
+        return False
 
 
 def running() -> list[psutil.Process]:
@@ -302,10 +312,3 @@ class TestServer:
             assert len(family) == 4, "zygote, keeper, worker and what watches the event loop"
             server.kill()
             assert not psutil.wait_procs(family, timeout=30)[1]
-
-
-def in_flight(server: ServerProcess) -> float:
-    for line in server.client.get("/metrics").text.splitlines():
-        if line.startswith("model_server_requests_in_flight "):
-            return float(line.split()[1])
-    raise AssertionError
