@@ -15,7 +15,6 @@ import random
 import signal
 import time
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,6 +25,7 @@ from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import GRPCInferenceServiceSt
 from harness.http_client import Answer, Connection, LostError, ask_once, get, post
 from harness.ports import HOST
 from harness.processes import ServerProcess, serve
+from soak.lanes import run_lanes
 from soak.scenario import Outcome, some
 
 log = logging.getLogger("soak")
@@ -119,28 +119,19 @@ def run(
         Of the moments and of the clients' pauses.
     """
     tally = Tally()
-    rngs = (random.Random(f"{seed} {number}") for number in range(signals))
-    asyncio.run(_run(models, folder, rngs, lanes, tally))
+
+    async def stop(lane: int, rng: random.Random) -> None:
+        await _stop_one(models, folder / f"drain-{lane}.log", rng, tally)
+        if len(tally.exits_s) % 20 == 0:
+            log.info("drain: %s", tally.seen())
+
+    asyncio.run(run_lanes(signals, lanes, seed, stop))
     return Outcome(
         asked=f"{signals} SIGTERMs under load: no request lost that was accepted before the "
         "listener closed; exit status 0 within the grace period",
         seen=tally.seen(),
         held=not tally.lost and not tally.bad_exits,
     )
-
-
-async def _run(
-    models: Path, folder: Path, rngs: Iterator[random.Random], lanes: int, tally: Tally
-) -> None:
-    async def run_lane(lane: int) -> None:
-        for rng in rngs:
-            await _stop_one(models, folder / f"drain-{lane}.log", rng, tally)
-            if len(tally.exits_s) % 20 == 0:
-                log.info("drain: %s", tally.seen())
-
-    async with asyncio.TaskGroup() as tasks:
-        for lane in range(lanes):
-            tasks.create_task(run_lane(lane))
 
 
 async def _stop_one(models: Path, path: Path, rng: random.Random, tally: Tally) -> None:

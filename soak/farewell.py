@@ -10,13 +10,13 @@ import itertools
 import random
 import signal
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.http_client import LostError, ask_once, post
 from harness.ports import HOST
 from harness.processes import ServerProcess, serve
+from soak.lanes import run_lanes
 from soak.scenario import Outcome, some
 
 _CLIENTS = 8
@@ -51,8 +51,12 @@ def run(models: Path, folder: Path, *, stops: int = 200, lanes: int = 2, seed: i
         Of the moments.
     """
     tally = Tally()
-    rngs = (random.Random(f"{seed} {number}") for number in range(stops))
-    asyncio.run(_run(models, folder, rngs, lanes, tally))
+
+    async def stop(lane: int, rng: random.Random) -> None:
+        async with serve(models, *_FLAGS, log=folder / f"farewell-{lane}.log") as server:
+            await _stop(server, rng, tally)
+
+    asyncio.run(run_lanes(stops, lanes, seed, stop))
     return Outcome(
         asked=f"{stops} SIGTERMs under fresh connections, without a drain delay: none is reset "
         "before the first is refused",
@@ -60,19 +64,6 @@ def run(models: Path, folder: Path, *, stops: int = 200, lanes: int = 2, seed: i
         f"and {tally.late} after; exit statuses other than 0: {len(tally.bad_exits)}",
         held=not tally.early and not tally.bad_exits,
     )
-
-
-async def _run(
-    models: Path, folder: Path, rngs: Iterator[random.Random], lanes: int, tally: Tally
-) -> None:
-    async def run_lane(lane: int) -> None:
-        for rng in rngs:
-            async with serve(models, *_FLAGS, log=folder / f"farewell-{lane}.log") as server:
-                await _stop(server, rng, tally)
-
-    async with asyncio.TaskGroup() as tasks:
-        for lane in range(lanes):
-            tasks.create_task(run_lane(lane))
 
 
 async def _stop(server: ServerProcess, rng: random.Random, tally: Tally) -> None:

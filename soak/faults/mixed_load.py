@@ -145,7 +145,7 @@ class MixedLoad:
             name: gauges[f"model_server_{name}"]
             for name, most in (
                 ("requests_in_flight", 0),
-                ("body_bytes_in_flight", 0),
+                ("memory_bytes_in_flight", 0),
                 ("connections", 1),
             )
             if float(gauges[f"model_server_{name}"]) > most
