@@ -402,9 +402,10 @@ class Connection(asyncio.Protocol):
 
     def _write(self, response: Response, line: bytes, *, head_only: bool) -> None:
         long = not head_only and len(response.body) > _AT_ONCE_BYTES
-        self._unsent = response.body if long else b""
         self._transport.write(response.wire(self._roster.date, line, head_only=head_only or long))
-        self._send()
+        if long:
+            self._unsent = response.body
+            self._send()
 
     def _send(self) -> None:
         """Hand on as much of a long answer as the client reads."""

@@ -28,6 +28,8 @@ from enum import Enum, auto
 class State(Enum):
     """The state of a connection."""
 
+    __hash__ = object.__hash__  # that of Enum is Python: a microsecond of each request
+
     HANDSHAKE = auto()
     IDLE = auto()
     HEAD = auto()

@@ -131,7 +131,7 @@ class StreamedConnection(Connection):
         Raises
         ------
         BadRequest
-            If the client is gone: the handler's libraries may have kept it from being cancelled.
+            If the client is gone, and the handler's cancellation has not reached it yet.
         """
         if self.state in ENDS:
             raise BadRequest("the client is gone")

@@ -6,6 +6,7 @@ that is tried out when the model is loaded, and no more rows are merged than wer
 """
 
 import asyncio
+import math
 import timeit
 from typing import Any
 
@@ -42,6 +43,7 @@ class Batcher:
         self._runtime = runtime
         self._executor = executor
         self._rows_limit = rows_limit
+        self._time_limit_s = math.inf if executor.time_limit_s is None else executor.time_limit_s
         self._waiting: list[tuple[Matrix, asyncio.Future[Predictions]]] = []
         self._waiting_s = 0.0
         tried = _mixed(X)
@@ -90,7 +92,8 @@ class Batcher:
             REJECTED.labels("rows").inc()
             raise TooLarge(f"the body has {len(X)} rows; send at most {self._rows_limit}")
         cost_s = self.cost_s(len(X))
-        self._check_time(len(X), cost_s)
+        if cost_s > self._time_limit_s:
+            raise self._too_long(len(X), cost_s)
         if len(X) > self._inline_rows:
             self._executor.check()
             return self._executor.submit(cost_s, lambda: self._runtime.predict(X))
@@ -102,15 +105,12 @@ class Batcher:
         self._waiting_s += cost_s
         return future
 
-    def _check_time(self, n_rows: int, cost_s: float) -> None:
-        limit_s = self._executor.time_limit_s
-        if limit_s is None or cost_s <= limit_s:
-            return
+    def _too_long(self, n_rows: int, cost_s: float) -> TooLarge:
         REJECTED.labels("time").inc()
-        fitting = max(int((limit_s - self._call_s) / self._row_s), 0)
-        raise TooLarge(
+        fitting = max(int((self._time_limit_s - self._call_s) / self._row_s), 0)
+        return TooLarge(
             f"{n_rows} rows would take about {cost_s:.0f} s; send at most {fitting} at a time, or "
-            f"raise --request-limit-s ({limit_s:g} s)"
+            f"raise --request-limit-s ({self._time_limit_s:g} s)"
         )
 
     def _flush(self) -> None:

@@ -73,22 +73,15 @@ class InFlightLimiter:
         finally:
             self.shrink(length_bytes)
 
-    @contextlib.contextmanager
-    def working(self, body_bytes: int) -> Iterator[None]:
-        """Hold room for what the request that this task works on says to `need`.
+    def working(self, body_bytes: int) -> "_Work":
+        """Hold, in a block, room for what the request that this task works on says to `need`.
 
         Parameters
         ----------
         body_bytes : int
             The room that it has already.
         """
-        work = _Work(self, body_bytes)
-        token = _WORK.set(work)
-        try:
-            yield
-        finally:
-            _WORK.reset(token)
-            self.shrink(work.held_bytes)
+        return _Work(self, body_bytes)
 
     def enter(self) -> None:
         """Take a place for a whole request; `leave` gives it back.
@@ -158,21 +151,36 @@ class InFlightLimiter:
 
 
 class _Work:
-    """What a request takes beside its body while it is worked on."""
+    """What a request takes beside its body while it is worked on.
 
-    __slots__ = ("_body_bytes", "_limiter", "held_bytes")
+    Every request passes here, so it is no generator, and what fits is looked at once.
+    """
+
+    __slots__ = ("_body_bytes", "_limiter", "_token", "held_bytes")
 
     def __init__(self, limiter: InFlightLimiter, body_bytes: int) -> None:
         self._limiter = limiter
         self._body_bytes = body_bytes
         self.held_bytes = 0
 
+    def __enter__(self) -> None:
+        self._token = _WORK.set(self)
+
+    def __exit__(self, *_: object) -> None:
+        _WORK.reset(self._token)
+        self._limiter.held_bytes -= self.held_bytes
+
     def need(self, length_bytes: int) -> None:
         more_bytes = length_bytes - self.held_bytes
-        if more_bytes > 0:
-            self._limiter.check(self._body_bytes + length_bytes)
-            self._limiter.reclaim_and_grow(more_bytes)
-            self.held_bytes = length_bytes
+        if more_bytes <= 0:
+            return
+        limiter = self._limiter
+        if limiter.held_bytes + more_bytes > limiter.bytes_limit:
+            limiter.check(self._body_bytes + length_bytes)
+            limiter.reclaim_and_grow(more_bytes)
+        else:
+            limiter.held_bytes += more_bytes
+        self.held_bytes = length_bytes
 
 
 _WORK: ContextVar[_Work] = ContextVar("work")

@@ -70,6 +70,12 @@ class Served:
         self._executor = executors.make(runtime.concurrency)
         self._turns = executors.turns
         self._rows_limit = rows_limit
+        self._matrix_row_bytes = len(self.signature.columns.names) * _COPIES * 8
+        output = self.signature.output
+        self._values = math.prod(output.shape)
+        self._value_bytes = 0  # beside those of a number
+        if output.shape or output.dtype.kind not in "fi":
+            self._value_bytes = _OBJECT_BYTES + _COPIES * output.dtype.itemsize
         self._batcher = Batcher(runtime, self.signature.golden_X, self._executor, rows_limit)
 
     async def predict(self, body: Any, length_bytes: int, reader: Reader, writer: Writer) -> Any:
@@ -99,7 +105,7 @@ class Served:
             self._batcher.check(length_bytes)
             need(self._reading_bytes(body, length_bytes, writer))
             X = await self._read(body, length_bytes, reader)
-            need(self._predicting_bytes(len(X), X.shape[1], writer))
+            need(self._predicting_bytes(len(X), writer))
             read_s = perf_counter()
             self.reading.observe(read_s - begun_s)
             y = await self._batcher.submit(X)
@@ -141,16 +147,12 @@ class Served:
         n_features = len(self.signature.columns.names)
         n_cells = body.count(b",") + max(body.count(b"\n"), body.count(b"\r"))
         n_rows = min(n_cells // n_features + 1, self._rows_limit)
-        return max(read_bytes, self._predicting_bytes(n_rows, n_features, writer))
+        return max(read_bytes, self._predicting_bytes(n_rows, writer))
 
-    def _predicting_bytes(self, n_rows: int, n_features: int, writer: Writer) -> int:
+    def _predicting_bytes(self, n_rows: int, writer: Writer) -> int:
         """Return the most memory that rows take until they are answered."""
-        output = self.signature.output
-        value_bytes = writer.number_bytes
-        if output.shape or output.dtype.kind not in "fi":
-            value_bytes += _OBJECT_BYTES + _COPIES * output.dtype.itemsize
-        row_bytes = n_features * _COPIES * 8 + math.prod(output.shape) * value_bytes
-        return n_rows * row_bytes
+        value_bytes = writer.number_bytes + self._value_bytes
+        return n_rows * (self._matrix_row_bytes + self._values * value_bytes)
 
     async def check(self) -> None:
         """Predict the golden rows once more, behind what waits for the threads.
