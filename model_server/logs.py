@@ -16,6 +16,7 @@ from typing import Any
 from pythonjsonlogger.orjson import OrjsonFormatter
 from typing_extensions import override
 
+from model_server import threads
 from model_server.metrics import LOG_DROPPED
 
 FIELDS = "%(levelname)s %(name)s %(message)s"
@@ -96,7 +97,7 @@ class StandardError(logging.Handler):
         self._changed = threading.Condition()
         self._lines: list[bytes] = []
         self._waiting_bytes = 0
-        threading.Thread(target=self._write, name="log", daemon=True).start()
+        threads.start(self._write)
 
     @override
     def emit(self, record: logging.LogRecord) -> None:

@@ -69,7 +69,6 @@ def serve(chosen: Settings, executors: Executors) -> None:
             else None
         ),
     )
-    executors.close()
     if not executors.busy:
         estimators.close()
 

@@ -6,14 +6,12 @@ import functools
 import logging
 import signal
 import socket
-from collections.abc import Callable
-from time import monotonic
+from collections.abc import Callable, Coroutine, Iterator
 
 import grpc
 import uvloop
 
-from model_server import memory, overrides
-from model_server.formats.codec import MEMORY_FACTOR
+from model_server import overrides
 from model_server.http.allowed_routes import AllowedRoutes
 from model_server.http.asgi import Application
 from model_server.http.authentication import Authentication, Tokens
@@ -25,8 +23,10 @@ from model_server.http.messages import Handler
 from model_server.http.roster import Roster
 from model_server.http.service import Service
 from model_server.http.tls import Certificate
+from model_server.inference import memory_budget
 from model_server.inference.health import Health
 from model_server.inference.in_flight import InFlightLimiter
+from model_server.inference.memory_budget import MemoryBudget
 from model_server.kserve import grpc as kserve_grpc
 from model_server.kserve import rest
 from model_server.kserve.admission import InferBodies
@@ -37,16 +37,15 @@ from model_server.kserve.repository import Repository
 from model_server.metrics import CONNECTIONS
 from model_server.sagemaker.routes import Platform
 from model_server.settings import Settings
+from model_server.threads import Threads
 from model_server.watchdog import Watchdog
 
 log = logging.getLogger("model_server")
 
 _HOUSE_S = 1
-_MEASURED = 100
-"""How many times longer than a measurement of memory the pause after it is."""
+_THREADS = 4
+"""For what would hold up the event loop beside predictions, as to load a model."""
 
-_GROWN_BYTES = 16 * 1024**2
-"""So much growth is looked at for what is free, as small pieces of the heap may be."""
 
 _PROBES = 64
 _PROBE_BYTES = 16 * 1024
@@ -86,7 +85,7 @@ class Server:
         self._health = Health()
         self._dataplane = rest.BytesDataPlane(repository, self._health)
         self._limiter = InFlightLimiter(settings.requests_limit, settings.bytes_limit)
-        self._own_bytes = 0
+        self._budget = None if settings.bytes_limit else MemoryBudget(self._limiter)
         self._tokens = None if settings.token_file is None else Tokens(settings.token_file)
         self._certificate = None
         if settings.ssl_certfile is not None and settings.ssl_keyfile is not None:
@@ -121,11 +120,13 @@ class Server:
         health_port: socket.socket | None,
         on_serving: Callable[[int], None],
     ) -> None:
-        settings, health = self._settings, self._health
+        settings = self._settings
         port = http.getsockname()[1]
         limits = self._limits()
-        await self._measure()
-        self._tell_of_memory()
+        asyncio.get_running_loop().set_default_executor(Threads(_THREADS))
+        if self._budget is not None:
+            await self._budget.measure()
+        memory_budget.warn_if_short(self._limiter.bytes_limit, settings.body_limit_bytes)
         grpc_server, grpc_port = self._grpc(limits)
         listener, watched = self._listener(limits), self._health_listener()
         closing = asyncio.Event()
@@ -139,12 +140,8 @@ class Server:
             if grpc_server is not None:
                 await grpc_server.start()
             background = [
-                tasks.create_task(self._keep_house(watchdog, listener, watched)),
-                tasks.create_task(self._keep_measured()),
+                tasks.create_task(work) for work in self._background(watchdog, listener, watched)
             ]
-            if settings.health_interval_s:
-                watch = health.watch(self._repository.served, settings.health_interval_s)
-                background.append(tasks.create_task(watch))
             listener.start(http)
             told = {"models": list(self._repository.models), "http_port": port}
             told["grpc_port"] = grpc_port
@@ -246,6 +243,16 @@ class Server:
             port = server.add_secure_port(address, kserve_grpc.credentials(self._certificate))
         return server, port
 
+    def _background(
+        self, watchdog: Watchdog | None, *listeners: Listener
+    ) -> Iterator[Coroutine[None, None, None]]:
+        """Yield what goes on as long as the server does."""
+        yield self._keep_house(watchdog, *listeners)
+        if self._budget is not None:
+            yield self._budget.watch()
+        if self._settings.health_interval_s:
+            yield self._health.watch(self._repository.served, self._settings.health_interval_s)
+
     async def _keep_house(self, watchdog: Watchdog | None, *listeners: Listener) -> None:
         """Do every so often what connections, certificate and the watch on this loop need."""
         while True:
@@ -256,39 +263,6 @@ class Server:
             for listener in listeners:
                 await listener.sweep()
             await asyncio.sleep(_HOUSE_S)
-
-    async def _keep_measured(self) -> None:
-        """Measure what is left to requests, for a small part of the time."""
-        while True:
-            begun_s = monotonic()
-            await self._measure()
-            await asyncio.sleep(max(_HOUSE_S, _MEASURED * (monotonic() - begun_s)))
-
-    async def _measure(self) -> None:
-        """Leave to requests what there is beside models and program, which may have grown."""
-        if self._settings.bytes_limit:
-            return
-        held_bytes = self._limiter.held_bytes
-        own_bytes = await asyncio.to_thread(memory.taken_bytes) - held_bytes
-        if self._own_bytes and own_bytes > self._own_bytes + _GROWN_BYTES:
-            await asyncio.to_thread(memory.trim)
-            own_bytes = await asyncio.to_thread(memory.taken_bytes) - held_bytes
-        if held_bytes or self._limiter.held_bytes:  # not all of it may be taken yet
-            own_bytes = max(own_bytes, self._own_bytes)
-        self._own_bytes = own_bytes
-        self._limiter.bytes_limit = memory.left_bytes(own_bytes)
-
-    def _tell_of_memory(self) -> None:
-        """Warn where there is not enough for one body of those that may be sent."""
-        longest_bytes = self._settings.body_limit_bytes
-        limit_bytes, most_bytes = self._limiter.bytes_limit, (1 + MEMORY_FACTOR) * longest_bytes
-        if limit_bytes < most_bytes:
-            log.warning(
-                "all requests may take %d MiB of memory, one as long as --body-limit-bytes up to "
-                "%d: those longer than %d bytes are refused; give the server more memory, or set "
-                "a lower --body-limit-bytes",
-                *(limit_bytes >> 20, most_bytes >> 20, limit_bytes // (1 + MEMORY_FACTOR)),
-            )
 
     def _stop(
         self, listener: Listener, grpc_server: grpc.aio.Server | None, closing: asyncio.Event

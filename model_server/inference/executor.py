@@ -9,7 +9,7 @@ import math
 import threading
 import weakref
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
 from time import perf_counter
 from typing import TypeVar
@@ -17,6 +17,7 @@ from typing import TypeVar
 from model_server.errors import Overloaded
 from model_server.inference.turns import Turns
 from model_server.metrics import QUEUE_S, REJECTED
+from model_server.threads import Threads
 
 T = TypeVar("T")
 
@@ -67,7 +68,7 @@ class Executor:
         self.n_threads = n_threads
         self.queue_limit_s = queue_limit_s
         self.time_limit_s = time_limit_s
-        self._threads = ThreadPoolExecutor(self.n_threads, thread_name_prefix="predict")
+        self._threads = Threads(n_threads)
         self._lock = threading.Lock()
         self._queued = 0
         self._queued_s = 0.0
@@ -145,10 +146,6 @@ class Executor:
         job.add_done_callback(arrive)
         return result
 
-    def close(self) -> None:
-        """Begin nothing more."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
-
     def _run(self, cost_s: float, call: Callable[[], T]) -> T:
         me, begun_s = threading.get_ident(), perf_counter()
         with self._lock:
@@ -220,8 +217,3 @@ class Executors:
     def busy(self) -> bool:
         """Whether anything is running."""
         return any(each.busy for each in self._made)
-
-    def close(self) -> None:
-        """Begin nothing more."""
-        for each in self._made:
-            each.close()

@@ -12,10 +12,8 @@ from model_server.inference.executor import Executor
 
 
 @pytest.fixture
-def workers() -> Iterator[Executor]:
-    workers = Executor(queue_limit_s=1.0, n_threads=2)
-    yield workers
-    workers.close()
+def workers() -> Executor:
+    return Executor(queue_limit_s=1.0, n_threads=2)
 
 
 @pytest.fixture
@@ -135,4 +133,3 @@ async def test_calls_that_do_not_return_are_told(
     latch.set()
     await running
     assert not workers.stuck
-    workers.close()

@@ -1,7 +1,6 @@
 """A number that a graph of float32 can't hold is told with its row and feature."""
 
 import asyncio
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -76,10 +75,8 @@ def test_what_float32_holds_is_read(runtime: OnnxRuntime) -> None:
 
 
 @pytest.fixture
-def workers() -> Iterator[Executor]:
-    workers = Executor(queue_limit_s=1.0, n_threads=1)
-    yield workers
-    workers.close()
+def workers() -> Executor:
+    return Executor(queue_limit_s=1.0, n_threads=1)
 
 
 async def test_rows_are_counted_in_the_clients_own_request(
