@@ -8,7 +8,6 @@ lock that all pools share.
 import _thread
 import functools
 import queue
-import threading
 import weakref
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -23,6 +22,12 @@ _Jobs = queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None]
 _BEGIN_S = 10.0
 
 
+class _Held:
+    """What a thread holds alone: it goes when the thread does, begun or not."""
+
+    __slots__ = ("__weakref__",)
+
+
 def start(run: Callable[[], None]) -> None:
     """Run something in a thread that ends with the process.
 
@@ -31,18 +36,21 @@ def start(run: Callable[[], None]) -> None:
     MemoryError
         If there is none for a thread.
     """
-    begun = threading.Event()
+    begun: queue.SimpleQueue[object] = queue.SimpleQueue()
 
-    def begin() -> None:
-        begun.set()
+    def begin(_: _Held) -> None:
+        begun.put(None)
         run()
 
+    held = _Held()
+    given_up = weakref.ref(held, begun.put)
     try:
-        _thread.start_new_thread(begin, ())
-    except RuntimeError as error:
+        _thread.start_new_thread(begin, (held,))
+        del held
+        if begun.get(timeout=_BEGIN_S) is given_up:
+            raise MemoryError("there is no memory for a thread")
+    except (RuntimeError, queue.Empty) as error:
         raise MemoryError("there is no memory for a thread") from error
-    if not begun.wait(_BEGIN_S):
-        raise MemoryError("there is no memory for a thread")
 
 
 class Threads(ThreadPoolExecutor):

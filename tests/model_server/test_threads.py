@@ -3,12 +3,12 @@
 import _thread
 import gc
 import threading
+from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
 import pytest
 
-from model_server import threads
 from model_server.threads import Threads
 
 
@@ -54,16 +54,20 @@ def test_they_end_with_the_pool() -> None:
         assert monotonic() < deadline_s
 
 
-def test_one_that_does_not_begin_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As where there is no memory for its first steps, or for its stack."""
-    monkeypatch.setattr(threads, "_BEGIN_S", 0.01)
-    monkeypatch.setattr(_thread, "start_new_thread", lambda *_: None)
-    with pytest.raises(MemoryError, match="there is no memory for a thread"):
-        Threads(1)
+def refuse(*_: Any) -> None:
+    raise RuntimeError("can't start new thread")
 
-    def refuse(*_: Any) -> None:
-        raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr(_thread, "start_new_thread", refuse)
+@pytest.mark.parametrize(
+    "start",
+    [
+        pytest.param(refuse, id="no memory for its stack"),
+        pytest.param(lambda *_: None, id="none for its first steps"),
+    ],
+)
+def test_one_that_does_not_begin_is_told(
+    start: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_thread, "start_new_thread", start)
     with pytest.raises(MemoryError, match="there is no memory for a thread"):
         Threads(1)
