@@ -106,6 +106,7 @@ WORKDIR /src
 # Only what training reads, so that other edits of the server do not train again.
 COPY model_server/__init__.py model_server/errors.py model_server/
 COPY model_server/model model_server/model
+COPY model_server/packing model_server/packing
 COPY training training
 RUN python -m training --out /models
 

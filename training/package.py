@@ -15,10 +15,10 @@ from model_server.model.columns import Matrix
 from model_server.model.directory import JOBLIB, ONNX
 from model_server.model.manifest import Golden, Manifest
 from model_server.model.runtime import EstimatorRuntime
+from model_server.packing.conversion import convert
+from model_server.packing.trees import clear_padding
 from training.dataset import Dataset
 from training.evaluation import Evaluation
-from training.onnx_conversion import convert, tolerance
-from training.trees import clear_padding
 
 _LIBRARIES = ("scikit-learn", "numpy", "joblib", "skl2onnx", "onnx", "onnxruntime")
 _GOLDEN_ROWS_OF_DATA = 5
@@ -58,8 +58,11 @@ def package(
     evaluation = evaluation or Evaluation()
     model = io.BytesIO()
     joblib.dump(estimator, model)
-    graph, conversion = convert(estimator, dataset)
-    files = {JOBLIB: model.getvalue(), **({ONNX: graph} if graph else {})}
+    golden = _golden_rows(dataset)
+    converted = convert(estimator, dataset.features, np.vstack([dataset.X, golden]))
+    files = {JOBLIB: model.getvalue()}
+    if converted.graph is not None:
+        files[ONNX] = converted.graph
     version = hashlib.sha256(dataset.digest.encode() + files[JOBLIB]).hexdigest()[:12]
     manifest = Manifest(
         name=name,
@@ -71,9 +74,9 @@ def package(
         target=dataset.target.model_copy(update={"interval": evaluation.interval}),
         rows=len(dataset.X),
         metrics=evaluation.metrics,
-        tolerance=tolerance(dataset),
-        conversion=conversion,
-        golden=_golden(estimator, dataset),
+        tolerance=converted.tolerance,
+        conversion=converted.conversion,
+        golden=_golden(estimator, dataset, golden),
         libraries={
             "python": platform.python_version(),
             **{library: metadata.version(library) for library in _LIBRARIES},
@@ -90,8 +93,7 @@ def _estimator_name(estimator: Any) -> str:
     return ", ".join(type(step).__name__ for step in steps)
 
 
-def _golden(estimator: Any, dataset: Dataset) -> Golden:
-    X = _golden_rows(dataset)
+def _golden(estimator: Any, dataset: Dataset, X: Matrix) -> Golden:
     predictions = EstimatorRuntime(estimator, dataset.features).predict(X)
     instances = [
         tuple(

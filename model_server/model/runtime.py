@@ -112,13 +112,28 @@ class OnnxRuntime:
         self._features = tuple(features)
         self._shape = shape
         self._inputs = {node.name: node.type for node in self._session.get_inputs()}
-        self._output = [self._session.get_outputs()[0].name]
+        self._output, *self._scores = ([node.name] for node in self._session.get_outputs())
 
     def predict(self, X: Matrix) -> npt.NDArray[Any]:
         """See `Runtime.predict`."""
         y = np.asarray(self._session.run(self._output, self._feed(X))[0])
         y = y.reshape(len(X), *self._shape)
         return y.astype(np.float64) if y.dtype == np.float32 else y
+
+    def scores(self, X: Matrix) -> npt.NDArray[Any] | None:
+        """Return what a classifier's labels are chosen by, if its graph tells.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_rows, n_features), float64
+
+        Returns
+        -------
+        scores : ndarray of shape (n_rows, n_classes), or None
+        """
+        if not self._scores:
+            return None
+        return np.asarray(self._session.run(self._scores[0], self._feed(X))[0])
 
     def _feed(self, X: Matrix) -> dict[str, npt.NDArray[Any]]:
         if list(self._inputs) != [feature.name for feature in self._features]:
@@ -162,9 +177,10 @@ class EstimatorRuntime:
 
     def predict(self, X: Matrix) -> npt.NDArray[Any]:
         """See `Runtime.predict`."""
-        return np.asarray(self._estimator.predict(self._input(X))).reshape(len(X), *self._shape)
+        return np.asarray(self._estimator.predict(self.inputs(X))).reshape(len(X), *self._shape)
 
-    def _input(self, X: Matrix) -> Any:
+    def inputs(self, X: Matrix) -> Any:
+        """Return what the estimator is given for a matrix."""
         if not self._by_name:
             return X
         import pandas as pd

@@ -29,6 +29,8 @@ from sklearn.tree import DecisionTreeRegressor
 
 from model_server.model import directory as model_directory
 from model_server.model import runtime
+from model_server.packing import conversion
+from model_server.packing.graph import graph
 from tests.training import samples
 from training.dataset import build
 from training.package import package
@@ -56,7 +58,7 @@ CASES = {
         HistGradientBoostingRegressor(min_samples_leaf=3, random_state=0),
         "price",
         NUMBERS,
-        False,
+        True,
     ),
     "splines": (make_pipeline(SplineTransformer(), Ridge()), "price", NUMBERS, False),
     "a function": (make_pipeline(FunctionTransformer(np.sqrt), Ridge()), "price", NUMBERS, False),
@@ -131,13 +133,21 @@ def test_a_data_frame_of_numbers_keeps_its_names(tmp_path: Path) -> None:
     assert runtime.agree(answers, fitted.predict(dataset.frame), read.manifest.tolerance)
 
 
-@pytest.mark.slow
-def test_histogram_boosting_is_refused_for_its_answers() -> None:
+def test_a_graph_that_answers_otherwise_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     dataset = build(samples.table(), "price", NUMBERS)
-    fitted = HistGradientBoostingRegressor(min_samples_leaf=3).fit(dataset.X, dataset.y)
-    conversion = package(fitted, dataset, "sample").manifest.conversion
-    assert "predictions differ from the estimator's" in conversion.reason
-    assert conversion.rows_compared > 200
+    fitted = LinearRegression().fit(dataset.X, dataset.y)
+    other = LinearRegression().fit(dataset.X, dataset.y + 0.01)
+    monkeypatch.setattr(
+        conversion, "graph", lambda _, features, precision: graph(other, features, precision)
+    )
+    packaged = package(fitted, dataset, "sample")
+    told = packaged.manifest.conversion
+    assert told.reason == "; ".join(
+        f"in {precision} {told.rows_compared} of {told.rows_compared} predictions differ from the "
+        "estimator's"
+        for precision in ("float64", "float32")
+    )
+    assert model_directory.ONNX not in packaged.files
 
 
 def test_the_version_follows_data_and_estimator() -> None:

@@ -7,9 +7,9 @@ import joblib
 import numpy as np
 from sklearn.ensemble import RandomForestRegressor
 
+from model_server.packing.trees import clear_padding, trees
 from tests.training import samples
 from training.dataset import build
-from training.trees import clear_padding, trees
 
 
 def test_padding_is_cleared_and_predictions_stay() -> None:

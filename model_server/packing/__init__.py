@@ -1,0 +1,1 @@
+"""What makes a model directory of a fitted estimator."""

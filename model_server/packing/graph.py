@@ -1,0 +1,71 @@
+"""The ONNX graph of an estimator, as skl2onnx writes it, but for trees."""
+
+import warnings
+from typing import Any
+
+from skl2onnx import convert_sklearn
+from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType, StringTensorType
+from sklearn.base import is_classifier
+from sklearn.compose import ColumnTransformer
+
+from model_server.model.manifest import Feature
+from model_server.packing import tree_ensemble, tree_graphs
+
+NUMBERS = {"float32": FloatTensorType, "float64": DoubleTensorType}
+"""The types of a graph's inputs, by their precision."""
+
+
+def graph(estimator: Any, features: tuple[Feature, ...], precision: str) -> bytes:
+    """Convert a fitted estimator.
+
+    Parameters
+    ----------
+    estimator : object
+    features : tuple of Feature
+        The graph reads each of them under its name, or one matrix ``X``.
+    precision : str
+        Of `NUMBERS`.
+
+    Returns
+    -------
+    model : bytes
+        A serialized ONNX model, the same for the same estimator.
+
+    Raises
+    ------
+    Exception
+        Whatever the converter raises.
+    """
+    number = NUMBERS[precision]
+    inputs = [("X", number([None, len(features)]))]
+    if _reads_columns(estimator, features):
+        inputs = [
+            (feature.name, (StringTensorType if feature.type == "string" else number)([None, 1]))
+            for feature in features
+        ]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = convert_sklearn(
+            estimator,
+            name="model",
+            initial_types=inputs,
+            options={id(estimator): {"zipmap": False}} if is_classifier(estimator) else None,
+            custom_conversion_functions=tree_graphs.CONVERTERS,
+            custom_shape_calculators=tree_graphs.SHAPES,
+        )
+    opsets = {opset.domain: opset.version for opset in model.opset_import}
+    if any(node.op_type == "TreeEnsemble" for node in model.graph.node):
+        opsets["ai.onnx.ml"] = tree_ensemble.OPSET
+    del model.opset_import[:]
+    for domain in sorted(opsets):  # the converter has them from a set
+        model.opset_import.add(domain=domain, version=opsets[domain])
+    return bytes(model.SerializeToString(deterministic=True))
+
+
+def _reads_columns(estimator: Any, features: tuple[Feature, ...]) -> bool:
+    """Whether it tells its inputs apart by name, or reads texts."""
+    if any(feature.type == "string" for feature in features):
+        return True
+    parts = (estimator, *estimator.get_params().values())
+    named = hasattr(estimator, "feature_names_in_")
+    return named and any(isinstance(part, ColumnTransformer) for part in parts)

@@ -1,0 +1,101 @@
+"""Rows at which two implementations of one model are likeliest to differ."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from model_server.model.columns import Matrix
+from model_server.model.manifest import Feature
+from model_server.packing.trees import trees
+
+MAXIMUM_ROWS = 20_000
+
+
+def probes(estimator: Any, features: tuple[Feature, ...], X: Matrix) -> Matrix:
+    """Return some rows, one of zeros, and rows where a tree could turn the other way.
+
+    Covered are:
+
+    - every split of a tree, of an ensemble of them, or of histogram boosting: a row that comes by
+      the split if there is one, with the feature at its threshold;
+    - for every estimator, so also for trees behind scalers and encoders: every number halfway
+      between two neighbouring values of a feature, which is where trees split, in a random row;
+
+    each number as it is, the next float64 and float32 below and above it, and the last float64
+    that is rounded to the same float32. More than `MAXIMUM_ROWS` are sampled evenly, with a fixed
+    seed.
+
+    Parameters
+    ----------
+    estimator : object
+    features : tuple of Feature
+    X : ndarray of shape (n_rows, n_features), float64
+
+    Returns
+    -------
+    X : ndarray of shape (n_probes, n_features), float64
+        The given rows come first.
+    """
+    rng = np.random.default_rng(0)
+    points = np.array([*_halves(features, X, rng), *_splits(estimator, X, rng)]).reshape(-1, 3)
+    points = points[np.abs(points[:, 2]) < np.finfo(np.float32).max]  # a split may be at infinity
+    most = MAXIMUM_ROWS // len(_NEIGHBOURS)
+    if len(points) > most:
+        points = points[np.sort(rng.choice(len(points), most, replace=False))]
+    return np.vstack([X, np.zeros_like(X[:1]), *_neighbours(X, points)])
+
+
+def _halves(
+    features: tuple[Feature, ...], X: Matrix, rng: np.random.Generator
+) -> Iterator[tuple[float, float, float]]:
+    """Yield row, feature and number of each gap between neighbouring values."""
+    for index, feature in enumerate(features):
+        if feature.type == "number":
+            values = np.unique(X[:, index])
+            for number in (values[:-1] + values[1:]) / 2:
+                yield float(rng.integers(len(X))), float(index), float(number)
+
+
+def _splits(
+    estimator: Any, X: Matrix, rng: np.random.Generator
+) -> Iterator[tuple[float, float, float]]:
+    """Yield row, feature and threshold of each split of its trees."""
+    for tree in trees(estimator):
+        paths = tree.decision_path(X.astype(np.float32)).tocsc()
+        for node in np.flatnonzero((tree.feature >= 0) & (np.diff(paths.indptr) > 0)):
+            yield paths.indices[paths.indptr[node]], tree.feature[node], tree.threshold[node]
+    for step in getattr(estimator, "_predictors", ()):
+        for predictor in step:
+            split = predictor.nodes[predictor.nodes["is_leaf"] == 0]
+            for node in split:
+                yield float(rng.integers(len(X))), float(node["feature_idx"]), node["num_threshold"]
+
+
+def _narrow(numbers: npt.NDArray[np.float64], towards: float) -> npt.NDArray[np.float64]:
+    return np.nextafter(numbers.astype(np.float32), np.float32(towards)).astype(np.float64)
+
+
+def _last_rounded(numbers: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return the last float64 before halfway to the next float32."""
+    halfway = (numbers.astype(np.float32).astype(np.float64) + _narrow(numbers, np.inf)) / 2
+    return np.nextafter(halfway, -np.inf)
+
+
+_NEIGHBOURS: tuple[Callable[[Matrix], Matrix], ...] = (
+    lambda numbers: numbers,
+    lambda numbers: np.nextafter(numbers, -np.inf),
+    lambda numbers: np.nextafter(numbers, np.inf),
+    lambda numbers: _narrow(numbers, -np.inf),
+    lambda numbers: _narrow(numbers, np.inf),
+    _last_rounded,
+)
+
+
+def _neighbours(X: Matrix, points: Matrix) -> Iterator[Matrix]:
+    rows, columns = points[:, :2].astype(np.intp).T
+    for moved in _NEIGHBOURS:
+        probe = X[rows]
+        probe[np.arange(len(rows)), columns] = moved(points[:, 2])
+        yield probe

@@ -1,0 +1,374 @@
+"""scikit-learn's trees as graphs that give its own numbers.
+
+What is copied from scikit-learn is where it rounds: the trees of ``sklearn.tree`` compare float32
+inputs with float64 thresholds, those of histogram boosting float64 inputs; sums are taken tree by
+tree in float64, from the value that they begin with; and a class is chosen from the sums
+themselves.
+"""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from onnx import TensorProto, helper
+from skl2onnx.common.data_types import DoubleTensorType, Int64TensorType, StringTensorType
+from sklearn import ensemble, tree
+from sklearn.base import is_classifier
+from sklearn.ensemble._iforest import _average_path_length
+
+from model_server.packing import tree_ensemble
+from model_server.packing.tree_ensemble import Floats, Tree
+
+_ML = "ai.onnx.ml"
+_ML_OPSET = 3
+"""That the converter's library knows; the one of TreeEnsemble is told to it afterwards."""
+
+
+class _Graph:
+    """The operators that stand for one estimator.
+
+    Parameters
+    ----------
+    scope, operator, container
+        What skl2onnx calls a converter with.
+    """
+
+    def __init__(self, scope: Any, operator: Any, container: Any) -> None:
+        self.estimator = operator.raw_operator
+        self.outputs = [output.full_name for output in operator.outputs]
+        self.X = operator.inputs[0].full_name
+        self._scope, self._container = scope, container
+
+    def wants(self, option: str) -> bool:
+        """Whether what is asked for is not the usual, as skl2onnx's options say."""
+        return bool(self._container.get_options(self.estimator, {option: False}).get(option))
+
+    def add(
+        self, kind: str, *inputs: str, out: str | None = None, domain: str = "", **given: Any
+    ) -> str:
+        """Add an operator; return the name of its output."""
+        output: str = out or self._scope.get_unique_variable_name(kind.lower())
+        version = {"op_version": _ML_OPSET} if domain else {}
+        name = self._scope.get_unique_operator_name(kind)
+        self._container.add_node(
+            kind, list(inputs), [output], op_domain=domain, name=name, **version, **given
+        )
+        return output
+
+    def constant(self, values: Any) -> str:
+        """Add what does not change; return its name."""
+        values = np.asarray(values)
+        name: str = self._scope.get_unique_variable_name("constant")
+        if values.dtype.kind in "OU":
+            kind, flat = TensorProto.STRING, [str(value).encode() for value in values.ravel()]
+        else:
+            kind, flat = helper.np_dtype_to_tensor_dtype(values.dtype), values.ravel().tolist()
+        self._container.add_initializer(name, kind, list(values.shape), flat)
+        return name
+
+    def cast(self, value: str, kind: int) -> str:
+        """Add a cast."""
+        return self.add("Cast", value, to=kind)
+
+    def trees(
+        self,
+        X: str,
+        trees: Sequence[Tree],
+        values: Sequence[Floats],
+        targets: Sequence[int],
+        n_targets: int,
+    ) -> str:
+        """Add the sums of trees' values, of shape (n_rows, n_targets)."""
+        given = tree_ensemble.attributes(trees, values, targets, n_targets)
+        return self.add("TreeEnsemble", X, domain=_ML, **given)
+
+    def label(self, index: str) -> None:
+        """Answer with the classes at these places."""
+        classes = np.asarray(self.estimator.classes_)
+        if classes.dtype.kind in "biu":
+            classes = classes.astype(np.int64)
+        elif classes.dtype.kind == "f":
+            raise NotImplementedError("classes that are numbers with a fraction")
+        self.add("Gather", self.constant(classes), index, out=self.outputs[0], axis=0)
+
+    def first_largest(self, scores: str) -> str:
+        """Add the place of the first of the largest scores of each row."""
+        return self.add("ArgMax", scores, axis=1, keepdims=0, select_last_index=0)
+
+    def rounded(self) -> str:
+        """Add the inputs as scikit-learn's own trees compare them: float32, in doubles."""
+        return self.cast(self.cast(self.X, TensorProto.FLOAT), TensorProto.DOUBLE)
+
+    def exact(self) -> str:
+        """Add the inputs as histogram boosting compares them."""
+        return self.cast(self.X, TensorProto.DOUBLE)
+
+
+def _read(fitted: Any) -> Tree:
+    """Read a ``sklearn.tree._tree.Tree``."""
+    leaf = fitted.children_left < 0
+    missing = np.asarray(fitted.missing_go_to_left, bool)
+    return Tree(
+        feature=fitted.feature,
+        threshold=fitted.threshold,
+        yes=fitted.children_left,
+        no=fitted.children_right,
+        missing_yes=missing & ~leaf,
+        members={},
+    )
+
+
+def _members(estimator: Any) -> list[Any]:
+    """Return the trees of a forest, or the one of a tree."""
+    members = getattr(estimator, "estimators_", [estimator])
+    return [member.tree_ for member in members]
+
+
+def _mean(graph: _Graph) -> None:
+    """Convert a tree or a forest that predicts numbers."""
+    fitted = _members(graph.estimator)
+    trees, X = [_read(each) for each in fitted], graph.rounded()
+    if fitted[0].n_outputs == 1:
+        values = [each.value[:, 0, 0] for each in fitted]
+        total = graph.trees(X, trees, values, [0] * len(trees), 1)
+    else:
+        total = _total(graph, X, trees, [each.value[:, :, 0] for each in fitted])
+    graph.add("Div", total, graph.constant(np.array(float(len(trees)))), out=graph.outputs[0])
+
+
+def _vote(graph: _Graph) -> None:
+    """Convert a tree or a forest that tells classes apart."""
+    fitted = _members(graph.estimator)
+    if fitted[0].n_outputs > 1:
+        raise NotImplementedError("several targets of classes")
+    values = [each.value[:, 0, :] for each in fitted]
+    total = _total(graph, graph.rounded(), [_read(each) for each in fitted], values)
+    count = graph.constant(np.array(float(len(fitted))))
+    graph.label(graph.first_largest(graph.add("Div", total, count, out=graph.outputs[1])))
+
+
+def _total(graph: _Graph, X: str, trees: list[Tree], values: list[Floats]) -> str:
+    """Add the sums of trees with several values a leaf, of shape (n_rows, n_values).
+
+    The operator has one value a leaf: here it is the leaf's place in a table of all of them.
+    ``CumSum`` adds in the trees' order, where ``ReduceSum`` would not, and classes that are even
+    would come out otherwise.
+    """
+    first = np.cumsum([0, *(len(value) for value in values)])
+    places = [np.arange(len(value)) + first[at] * 1.0 for at, value in enumerate(values)]
+    found = graph.trees(X, trees, places, range(len(trees)), len(trees))
+    table = graph.constant(np.concatenate(values))
+    given = graph.add("Gather", table, graph.cast(found, TensorProto.INT64), axis=0)
+    sums = graph.add("CumSum", given, graph.constant(np.array(1)))
+    return graph.add("Gather", sums, graph.constant(np.array(len(trees) - 1)), axis=1)
+
+
+def _gradient_boosting(graph: _Graph) -> str:
+    """Add the raw predictions, of shape (n_rows, n_trees_per_iteration)."""
+    estimator = graph.estimator
+    if not isinstance(estimator.init_, str) and estimator.init is not None:
+        raise NotImplementedError("boosting that begins with another estimator")
+    [begin] = estimator._raw_predict_init(np.zeros((1, estimator.n_features_in_), np.float32))
+    fitted = [each.tree_ for each in estimator.estimators_.ravel()]
+    values = [estimator.learning_rate * each.value[:, 0, 0] for each in fitted]
+    return _boosted(graph, graph.rounded(), begin, [_read(each) for each in fitted], values)
+
+
+def _histogram_boosting(graph: _Graph) -> str:
+    """Add the raw predictions, of shape (n_rows, n_trees_per_iteration)."""
+    estimator = graph.estimator
+    columns, categories = _encoded(estimator)
+    predictors = [each for step in estimator._predictors for each in step]
+    trees = [_read_histogram(each, columns, categories) for each in predictors]
+    values = [each.nodes["value"] for each in predictors]
+    begin = np.ravel(estimator._baseline_prediction)
+    return _boosted(graph, graph.exact(), begin, trees, values)
+
+
+def _boosted(graph: _Graph, X: str, begin: Floats, trees: list[Tree], values: list[Floats]) -> str:
+    """Add sums that begin with some value, to which the trees belong in turn."""
+    n_targets = len(begin)
+    first, first_values = zip(*map(tree_ensemble.constant, begin), strict=True)
+    targets = [*range(n_targets), *(at % n_targets for at in range(len(trees)))]
+    return graph.trees(X, [*first, *trees], [*first_values, *values], targets, n_targets)
+
+
+def _encoded(estimator: Any) -> tuple[npt.NDArray[np.int64], list[Floats]]:
+    """Return which input each column of the binned data is, and the categories of those encoded."""
+    flags = estimator.is_categorical_
+    if flags is None:
+        return np.arange(estimator.n_features_in_), []
+    encoder = estimator._preprocessor.named_transformers_["encoder"]
+    categories = [np.asarray(each) for each in encoder.categories_]
+    if any(each.dtype.kind not in "biuf" for each in categories):
+        raise NotImplementedError("categories that are no numbers")
+    columns = np.concatenate([np.flatnonzero(flags), np.flatnonzero(~flags)])
+    return columns, [each.astype(np.float64) for each in categories]
+
+
+def _read_histogram(
+    predictor: Any, columns: npt.NDArray[np.int64], categories: list[Floats]
+) -> Tree:
+    """Read a tree of histogram boosting; categories that are not known go on as NaN does."""
+    nodes = predictor.nodes
+    leaf, by_category = nodes["is_leaf"] > 0, nodes["is_categorical"] > 0
+    yes = np.where(leaf, -1, nodes["left"].astype(np.int64))
+    no = np.where(leaf, -1, nodes["right"].astype(np.int64))
+    missing = (nodes["missing_go_to_left"] > 0) & ~leaf
+    members = {}
+    for node in np.flatnonzero(by_category & ~leaf):
+        known = categories[nodes["feature_idx"][node]]
+        codes = np.arange(len(known), dtype=np.uint32)
+        words = predictor.raw_left_cat_bitsets[nodes["bitset_idx"][node]]
+        left = (words[codes // 32] >> (codes % 32)) & 1 > 0
+        if missing[node]:  # so that what is no member is either right or unknown
+            yes[node], no[node] = no[node], yes[node]
+            left = ~left
+            missing[node] = False
+        members[int(node)] = known[left & ~np.isnan(known)]
+    return Tree(
+        feature=columns[nodes["feature_idx"]] * ~leaf,
+        threshold=nodes["num_threshold"],
+        yes=yes,
+        no=no,
+        missing_yes=missing,
+        members=members,
+    )
+
+
+def _regression(graph: _Graph) -> None:
+    """Convert gradient boosting of numbers."""
+    graph.add("Identity", _gradient_boosting(graph), out=graph.outputs[0])
+
+
+def _histogram_regression(graph: _Graph) -> None:
+    """Convert histogram boosting of numbers, which are the inverse of the loss's link."""
+    raw = _histogram_boosting(graph)
+    link = type(graph.estimator._loss.link).__name__
+    if link not in _INVERSE:
+        raise NotImplementedError(f"a loss with {link}")
+    graph.add(_INVERSE[link], raw, out=graph.outputs[0])
+
+
+_INVERSE = {"IdentityLink": "Identity", "LogLink": "Exp"}
+
+
+def _classification(graph: _Graph) -> None:
+    """Convert gradient boosting of classes, where the second of two has what is even."""
+    _classify(graph, _gradient_boosting(graph), "GreaterOrEqual")
+
+
+def _histogram_classification(graph: _Graph) -> None:
+    """Convert histogram boosting of classes, where the first of two has what is even."""
+    _classify(graph, _histogram_boosting(graph), "Greater")
+
+
+def _classify(graph: _Graph, raw: str, second: str) -> None:
+    """Answer with classes and their probabilities."""
+    if graph.wants("raw_scores"):
+        raise NotImplementedError("decision values of boosting")
+    if len(graph.estimator.classes_) > 2:
+        graph.label(graph.first_largest(raw))
+        graph.add("Softmax", raw, out=graph.outputs[1], axis=1)
+        return
+    flat = graph.add("Reshape", raw, graph.constant(np.array([-1])))
+    is_second = graph.add(second, flat, graph.constant(np.array(0.0)))
+    graph.label(graph.cast(is_second, TensorProto.INT64))
+    if type(graph.estimator._loss).__name__ == "ExponentialLoss":
+        raw = graph.add("Mul", raw, graph.constant(np.array(2.0)))
+    probability = graph.add("Sigmoid", raw)
+    other = graph.add("Sub", graph.constant(np.array(1.0)), probability)
+    graph.add("Concat", other, probability, out=graph.outputs[1], axis=1)
+
+
+def _isolation(graph: _Graph) -> None:
+    """Convert an isolation forest: labels from the depths, as their score is rounded by a power."""
+    estimator = graph.estimator
+    trees, values = [], []
+    for at, (member, columns) in enumerate(
+        zip(estimator.estimators_, estimator.estimators_features_, strict=True)
+    ):
+        read = _read(member.tree_)
+        trees.append(dataclasses.replace(read, feature=np.asarray(columns)[read.feature]))
+        values.append(
+            estimator._decision_path_lengths[at] + estimator._average_path_length_per_tree[at] - 1.0
+        )
+    depth = graph.trees(graph.rounded(), trees, values, [0] * len(trees), 1)
+    whole = len(trees) * _average_path_length([estimator._max_samples])[0]
+
+    def decide(depth: float) -> float:
+        return float(-(2.0 ** -np.float64(depth / whole)) - estimator.offset_)
+
+    least = _least(decide, whole * 1100)
+    inside = graph.add("GreaterOrEqual", depth, graph.constant(np.array(least)))
+    signs = graph.constant(np.array([-1, 1]))
+    place = graph.cast(inside, TensorProto.INT64)
+    graph.add("Gather", signs, place, out=graph.outputs[0], axis=0)
+    power = graph.add("Div", depth, graph.constant(np.array(-whole)))
+    score = graph.add("Pow", graph.constant(np.array(2.0)), power)
+    moved = graph.add("Add", score, graph.constant(np.array(estimator.offset_)))
+    graph.add("Neg", moved, out=graph.outputs[1])
+
+
+def _least(function: Callable[[float], float], highest: float) -> float:
+    """Return the least number between 0 and another at which a growing function is not negative."""
+    low, high = -1.0, highest
+    while (middle := (low + high) / 2) not in (low, high):
+        low, high = (low, middle) if function(middle) >= 0 else (middle, high)
+    return high
+
+
+_BY_TYPE: dict[type, Callable[[_Graph], None]] = {
+    tree.DecisionTreeRegressor: _mean,
+    tree.ExtraTreeRegressor: _mean,
+    ensemble.RandomForestRegressor: _mean,
+    ensemble.ExtraTreesRegressor: _mean,
+    tree.DecisionTreeClassifier: _vote,
+    tree.ExtraTreeClassifier: _vote,
+    ensemble.RandomForestClassifier: _vote,
+    ensemble.ExtraTreesClassifier: _vote,
+    ensemble.GradientBoostingRegressor: _regression,
+    ensemble.GradientBoostingClassifier: _classification,
+    ensemble.HistGradientBoostingRegressor: _histogram_regression,
+    ensemble.HistGradientBoostingClassifier: _histogram_classification,
+    ensemble.IsolationForest: _isolation,
+}
+
+
+_COMPARES_DOUBLES = (
+    ensemble.HistGradientBoostingRegressor,
+    ensemble.HistGradientBoostingClassifier,
+)
+
+
+def rounds_inputs(estimator: Any) -> bool:
+    """Tell whether an estimator is trees that read float32 and nothing before them."""
+    return type(estimator) in _BY_TYPE and not isinstance(estimator, _COMPARES_DOUBLES)
+
+
+def _converter(convert: Callable[[_Graph], None]) -> Callable[[Any, Any, Any], None]:
+    return lambda scope, operator, container: convert(_Graph(scope, operator, container))
+
+
+def _types(operator: Any) -> None:
+    """Declare the outputs: doubles, and the labels of what tells classes apart."""
+    estimator, n_rows = operator.raw_operator, operator.inputs[0].get_first_dimension()
+    if isinstance(estimator, ensemble.IsolationForest):
+        types = [Int64TensorType([n_rows, 1]), DoubleTensorType([n_rows, 1])]
+    elif is_classifier(estimator):
+        texts = np.asarray(estimator.classes_).dtype.kind in "OU"
+        label = (StringTensorType if texts else Int64TensorType)([n_rows])
+        types = [label, DoubleTensorType([n_rows, len(estimator.classes_)])]
+    else:
+        types = [DoubleTensorType([n_rows, getattr(estimator, "n_outputs_", 1)])]
+    for output, kind in zip(operator.outputs, types, strict=True):
+        output.set_type(kind)
+
+
+CONVERTERS = {kind: _converter(convert) for kind, convert in _BY_TYPE.items()}
+"""By their type, as ``skl2onnx.convert_sklearn`` takes them."""
+
+SHAPES = dict.fromkeys(_BY_TYPE, _types)
+"""What declares their outputs, in the same way."""
