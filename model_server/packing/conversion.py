@@ -10,7 +10,7 @@ from sklearn.base import is_classifier
 from model_server.model.columns import Matrix
 from model_server.model.manifest import Conversion, Feature, Tolerance
 from model_server.model.runtime import EstimatorRuntime, OnnxRuntime, first_line
-from model_server.packing.graph import NUMBERS, graph
+from model_server.packing.graph import NUMBERS, graph, unwrapped
 from model_server.packing.probes import probes
 from model_server.packing.tree_graphs import rounds_inputs
 
@@ -48,9 +48,10 @@ class _Answers:
         """Tell of each row whether it comes out otherwise."""
         if expected.y.dtype.kind == "f":
             allowed = relative * (np.abs(expected.y) + np.ptp(expected.y))
-            differ: npt.NDArray[np.bool_] = ~(np.abs(self.y - expected.y) <= allowed)
+            cells = ~(np.abs(self.y - expected.y) <= allowed)
         else:
-            differ = np.asarray(self.y != expected.y)
+            cells = np.asarray(self.y != expected.y)
+        differ: npt.NDArray[np.bool_] = cells.reshape(len(cells), -1).any(axis=1)
         if expected.probabilities is not None and self.probabilities is not None:
             off = ~(np.abs(self.probabilities - expected.probabilities) <= relative)
             differ |= off.any(axis=1)
@@ -82,10 +83,10 @@ def convert(estimator: Any, features: tuple[Feature, ...], X: Matrix) -> Convert
     X = probes(estimator, features, X)
     expected = _ask_estimator(estimator, features, X)
     close, reasons = None, []
-    for precision in sorted(NUMBERS, reverse=not rounds_inputs(estimator)):
+    for precision in sorted(NUMBERS, reverse=not rounds_inputs(unwrapped(estimator))):
         try:
             model = graph(estimator, features, precision)
-            actual = _ask_graph(model, features, X)
+            actual = _ask_graph(model, features, X, expected.y.shape[1:])
         except Exception as error:  # noqa: BLE001 - a converter may raise anything
             reasons.append(" ".join(first_line(error).split()))
             continue
@@ -124,13 +125,17 @@ def _tolerance(estimator: Any, expected: _Answers, relative: float) -> Tolerance
 
 
 def _ask_estimator(estimator: Any, features: tuple[Feature, ...], X: Matrix) -> _Answers:
-    runtime = EstimatorRuntime(estimator, features)
-    proba = (
-        estimator.predict_proba(runtime.inputs(X)) if hasattr(estimator, "predict_proba") else None
-    )
-    return _Answers(runtime.predict(X), proba)
+    inputs = EstimatorRuntime(estimator, features).inputs(X)
+    probabilities = None
+    if hasattr(estimator, "predict_proba"):
+        probabilities = estimator.predict_proba(inputs)
+    if isinstance(probabilities, list):  # of several targets, which no graph tells
+        probabilities = None
+    return _Answers(np.asarray(estimator.predict(inputs)), probabilities)
 
 
-def _ask_graph(model: bytes, features: tuple[Feature, ...], X: Matrix) -> _Answers:
-    runtime = OnnxRuntime(model, features)
+def _ask_graph(
+    model: bytes, features: tuple[Feature, ...], X: Matrix, shape: tuple[int, ...]
+) -> _Answers:
+    runtime = OnnxRuntime(model, features, shape)
     return _Answers(runtime.predict(X), runtime.scores(X))

@@ -1,12 +1,19 @@
 """The ONNX graph of an estimator, as skl2onnx writes it, but for trees."""
 
+import copy
 import warnings
 from typing import Any
 
 from skl2onnx import convert_sklearn
+from skl2onnx._supported_operators import sklearn_operator_name_map
+from skl2onnx.common._registration import get_converter
 from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType, StringTensorType
-from sklearn.base import is_classifier
 from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import VotingClassifier
+from sklearn.frozen import FrozenEstimator
+from sklearn.model_selection._search import BaseSearchCV
+from sklearn.pipeline import Pipeline
+from sklearn.semi_supervised import SelfTrainingClassifier
 
 from model_server.model.manifest import Feature
 from model_server.packing import tree_ensemble, tree_graphs
@@ -36,7 +43,7 @@ def graph(estimator: Any, features: tuple[Feature, ...], precision: str) -> byte
     Exception
         Whatever the converter raises.
     """
-    number = NUMBERS[precision]
+    estimator, number = unwrapped(estimator), NUMBERS[precision]
     inputs = [("X", number([None, len(features)]))]
     if _reads_columns(estimator, features):
         inputs = [
@@ -49,7 +56,7 @@ def graph(estimator: Any, features: tuple[Feature, ...], precision: str) -> byte
             estimator,
             name="model",
             initial_types=inputs,
-            options={id(estimator): {"zipmap": False}} if is_classifier(estimator) else None,
+            options=_options(estimator),
             custom_conversion_functions=tree_graphs.CONVERTERS,
             custom_shape_calculators=tree_graphs.SHAPES,
         )
@@ -60,6 +67,36 @@ def graph(estimator: Any, features: tuple[Feature, ...], precision: str) -> byte
     for domain in sorted(opsets):  # the converter has them from a set
         model.opset_import.add(domain=domain, version=opsets[domain])
     return bytes(model.SerializeToString(deterministic=True))
+
+
+def unwrapped(estimator: Any) -> Any:
+    """Return what predicts in an estimator: of a search its best, of what is frozen the inside.
+
+    Nothing is changed or fitted; a pipeline is made anew of what its steps hold.
+    """
+    if isinstance(estimator, Pipeline):
+        return Pipeline([(name, unwrapped(step)) for name, step in estimator.steps])
+    if isinstance(estimator, FrozenEstimator):
+        return unwrapped(estimator.estimator)
+    if isinstance(estimator, BaseSearchCV):
+        return unwrapped(estimator.best_estimator_)
+    if isinstance(estimator, SelfTrainingClassifier):
+        return unwrapped(estimator.estimator_)
+    if isinstance(estimator, VotingClassifier):  # what its `transform` gives is not asked for
+        return copy.copy(estimator).set_params(flatten_transform=False)
+    return estimator
+
+
+def _options(estimator: Any) -> dict[int, dict[str, bool]]:
+    """Have a classifier's probabilities as a matrix, not as a dictionary a row."""
+    last = estimator
+    while isinstance(last, Pipeline):
+        last = last.steps[-1][1]
+    try:
+        allowed = get_converter(sklearn_operator_name_map[type(last)]).get_allowed_options()
+    except KeyError:
+        return {}
+    return {id(last): {"zipmap": False}} if "zipmap" in (allowed or ()) else {}
 
 
 def _reads_columns(estimator: Any, features: tuple[Feature, ...]) -> bool:

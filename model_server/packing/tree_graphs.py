@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from onnx import TensorProto, helper
 from skl2onnx.common.data_types import DoubleTensorType, Int64TensorType, StringTensorType
-from sklearn import ensemble, tree
+from sklearn import dummy, ensemble, tree
 from sklearn.base import is_classifier
 from sklearn.ensemble._iforest import _average_path_length
 
@@ -320,7 +320,16 @@ def _least(function: Callable[[float], float], highest: float) -> float:
     return high
 
 
+def _constant(graph: _Graph) -> None:
+    """Convert what predicts one number for every row: a tree of nothing but a leaf."""
+    [value] = np.ravel(graph.estimator.constant_)
+    tree, values = tree_ensemble.constant(float(value))
+    every = graph.trees(graph.exact(), [tree], [values], [0], 1)
+    graph.add("Identity", every, out=graph.outputs[0])
+
+
 _BY_TYPE: dict[type, Callable[[_Graph], None]] = {
+    dummy.DummyRegressor: _constant,
     tree.DecisionTreeRegressor: _mean,
     tree.ExtraTreeRegressor: _mean,
     ensemble.RandomForestRegressor: _mean,
