@@ -7,103 +7,18 @@ themselves.
 """
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from onnx import TensorProto, helper
-from skl2onnx.common.data_types import DoubleTensorType, Int64TensorType, StringTensorType
-from sklearn import dummy, ensemble, tree
-from sklearn.base import is_classifier
+from onnx import TensorProto
+from sklearn import ensemble, tree
 from sklearn.ensemble._iforest import _average_path_length
 
 from model_server.packing import tree_ensemble
+from model_server.packing.operators import Conversion, Operators
 from model_server.packing.tree_ensemble import Floats, Tree
-
-_ML = "ai.onnx.ml"
-_ML_OPSET = 3
-"""That the converter's library knows; the one of TreeEnsemble is told to it afterwards."""
-
-
-class _Graph:
-    """The operators that stand for one estimator.
-
-    Parameters
-    ----------
-    scope, operator, container
-        What skl2onnx calls a converter with.
-    """
-
-    def __init__(self, scope: Any, operator: Any, container: Any) -> None:
-        self.estimator = operator.raw_operator
-        self.outputs = [output.full_name for output in operator.outputs]
-        self.X = operator.inputs[0].full_name
-        self._scope, self._container = scope, container
-
-    def wants(self, option: str) -> bool:
-        """Whether what is asked for is not the usual, as skl2onnx's options say."""
-        return bool(self._container.get_options(self.estimator, {option: False}).get(option))
-
-    def add(
-        self, kind: str, *inputs: str, out: str | None = None, domain: str = "", **given: Any
-    ) -> str:
-        """Add an operator; return the name of its output."""
-        output: str = out or self._scope.get_unique_variable_name(kind.lower())
-        version = {"op_version": _ML_OPSET} if domain else {}
-        name = self._scope.get_unique_operator_name(kind)
-        self._container.add_node(
-            kind, list(inputs), [output], op_domain=domain, name=name, **version, **given
-        )
-        return output
-
-    def constant(self, values: Any) -> str:
-        """Add what does not change; return its name."""
-        values = np.asarray(values)
-        name: str = self._scope.get_unique_variable_name("constant")
-        if values.dtype.kind in "OU":
-            kind, flat = TensorProto.STRING, [str(value).encode() for value in values.ravel()]
-        else:
-            kind, flat = helper.np_dtype_to_tensor_dtype(values.dtype), values.ravel().tolist()
-        self._container.add_initializer(name, kind, list(values.shape), flat)
-        return name
-
-    def cast(self, value: str, kind: int) -> str:
-        """Add a cast."""
-        return self.add("Cast", value, to=kind)
-
-    def trees(
-        self,
-        X: str,
-        trees: Sequence[Tree],
-        values: Sequence[Floats],
-        targets: Sequence[int],
-        n_targets: int,
-    ) -> str:
-        """Add the sums of trees' values, of shape (n_rows, n_targets)."""
-        given = tree_ensemble.attributes(trees, values, targets, n_targets)
-        return self.add("TreeEnsemble", X, domain=_ML, **given)
-
-    def label(self, index: str) -> None:
-        """Answer with the classes at these places."""
-        classes = np.asarray(self.estimator.classes_)
-        if classes.dtype.kind in "biu":
-            classes = classes.astype(np.int64)
-        elif classes.dtype.kind == "f":
-            raise NotImplementedError("classes that are numbers with a fraction")
-        self.add("Gather", self.constant(classes), index, out=self.outputs[0], axis=0)
-
-    def first_largest(self, scores: str) -> str:
-        """Add the place of the first of the largest scores of each row."""
-        return self.add("ArgMax", scores, axis=1, keepdims=0, select_last_index=0)
-
-    def rounded(self) -> str:
-        """Add the inputs as scikit-learn's own trees compare them: float32, in doubles."""
-        return self.cast(self.cast(self.X, TensorProto.FLOAT), TensorProto.DOUBLE)
-
-    def exact(self) -> str:
-        """Add the inputs as histogram boosting compares them."""
-        return self.cast(self.X, TensorProto.DOUBLE)
 
 
 def _read(fitted: Any) -> Tree:
@@ -126,7 +41,7 @@ def _members(estimator: Any) -> list[Any]:
     return [member.tree_ for member in members]
 
 
-def _mean(graph: _Graph) -> None:
+def _mean(graph: Operators) -> None:
     """Convert a tree or a forest that predicts numbers."""
     fitted = _members(graph.estimator)
     trees, X = [_read(each) for each in fitted], graph.rounded()
@@ -138,7 +53,7 @@ def _mean(graph: _Graph) -> None:
     graph.add("Div", total, graph.constant(np.array(float(len(trees)))), out=graph.outputs[0])
 
 
-def _vote(graph: _Graph) -> None:
+def _vote(graph: Operators) -> None:
     """Convert a tree or a forest that tells classes apart."""
     fitted = _members(graph.estimator)
     if fitted[0].n_outputs > 1:
@@ -149,7 +64,7 @@ def _vote(graph: _Graph) -> None:
     graph.label(graph.first_largest(graph.add("Div", total, count, out=graph.outputs[1])))
 
 
-def _total(graph: _Graph, X: str, trees: list[Tree], values: list[Floats]) -> str:
+def _total(graph: Operators, X: str, trees: list[Tree], values: list[Floats]) -> str:
     """Add the sums of trees with several values a leaf, of shape (n_rows, n_values).
 
     The operator has one value a leaf: here it is the leaf's place in a table of all of them.
@@ -165,7 +80,7 @@ def _total(graph: _Graph, X: str, trees: list[Tree], values: list[Floats]) -> st
     return graph.add("Gather", sums, graph.constant(np.array(len(trees) - 1)), axis=1)
 
 
-def _gradient_boosting(graph: _Graph) -> str:
+def _gradient_boosting(graph: Operators) -> str:
     """Add the raw predictions, of shape (n_rows, n_trees_per_iteration)."""
     estimator = graph.estimator
     if not isinstance(estimator.init_, str) and estimator.init is not None:
@@ -176,7 +91,7 @@ def _gradient_boosting(graph: _Graph) -> str:
     return _boosted(graph, graph.rounded(), begin, [_read(each) for each in fitted], values)
 
 
-def _histogram_boosting(graph: _Graph) -> str:
+def _histogram_boosting(graph: Operators) -> str:
     """Add the raw predictions, of shape (n_rows, n_trees_per_iteration)."""
     estimator = graph.estimator
     columns, categories = _encoded(estimator)
@@ -184,10 +99,12 @@ def _histogram_boosting(graph: _Graph) -> str:
     trees = [_read_histogram(each, columns, categories) for each in predictors]
     values = [each.nodes["value"] for each in predictors]
     begin = np.ravel(estimator._baseline_prediction)
-    return _boosted(graph, graph.exact(), begin, trees, values)
+    return _boosted(graph, graph.doubles(), begin, trees, values)
 
 
-def _boosted(graph: _Graph, X: str, begin: Floats, trees: list[Tree], values: list[Floats]) -> str:
+def _boosted(
+    graph: Operators, X: str, begin: Floats, trees: list[Tree], values: list[Floats]
+) -> str:
     """Add sums that begin with some value, to which the trees belong in turn."""
     n_targets = len(begin)
     first, first_values = zip(*map(tree_ensemble.constant, begin), strict=True)
@@ -238,12 +155,12 @@ def _read_histogram(
     )
 
 
-def _regression(graph: _Graph) -> None:
+def _regression(graph: Operators) -> None:
     """Convert gradient boosting of numbers."""
     graph.add("Identity", _gradient_boosting(graph), out=graph.outputs[0])
 
 
-def _histogram_regression(graph: _Graph) -> None:
+def _histogram_regression(graph: Operators) -> None:
     """Convert histogram boosting of numbers, which are the inverse of the loss's link."""
     raw = _histogram_boosting(graph)
     link = type(graph.estimator._loss.link).__name__
@@ -255,17 +172,17 @@ def _histogram_regression(graph: _Graph) -> None:
 _INVERSE = {"IdentityLink": "Identity", "LogLink": "Exp"}
 
 
-def _classification(graph: _Graph) -> None:
+def _classification(graph: Operators) -> None:
     """Convert gradient boosting of classes, where the second of two has what is even."""
     _classify(graph, _gradient_boosting(graph), "GreaterOrEqual")
 
 
-def _histogram_classification(graph: _Graph) -> None:
+def _histogram_classification(graph: Operators) -> None:
     """Convert histogram boosting of classes, where the first of two has what is even."""
     _classify(graph, _histogram_boosting(graph), "Greater")
 
 
-def _classify(graph: _Graph, raw: str, second: str) -> None:
+def _classify(graph: Operators, raw: str, second: str) -> None:
     """Answer with classes and their probabilities."""
     if graph.wants("raw_scores"):
         raise NotImplementedError("decision values of boosting")
@@ -283,7 +200,7 @@ def _classify(graph: _Graph, raw: str, second: str) -> None:
     graph.add("Concat", other, probability, out=graph.outputs[1], axis=1)
 
 
-def _isolation(graph: _Graph) -> None:
+def _isolation(graph: Operators) -> None:
     """Convert an isolation forest: labels from the depths, as their score is rounded by a power."""
     estimator = graph.estimator
     trees, values = [], []
@@ -320,16 +237,7 @@ def _least(function: Callable[[float], float], highest: float) -> float:
     return high
 
 
-def _constant(graph: _Graph) -> None:
-    """Convert what predicts one number for every row: a tree of nothing but a leaf."""
-    [value] = np.ravel(graph.estimator.constant_)
-    tree, values = tree_ensemble.constant(float(value))
-    every = graph.trees(graph.exact(), [tree], [values], [0], 1)
-    graph.add("Identity", every, out=graph.outputs[0])
-
-
-_BY_TYPE: dict[type, Callable[[_Graph], None]] = {
-    dummy.DummyRegressor: _constant,
+BY_TYPE: dict[type, Conversion] = {
     tree.DecisionTreeRegressor: _mean,
     tree.ExtraTreeRegressor: _mean,
     ensemble.RandomForestRegressor: _mean,
@@ -354,30 +262,4 @@ _COMPARES_DOUBLES = (
 
 def rounds_inputs(estimator: Any) -> bool:
     """Tell whether an estimator is trees that read float32 and nothing before them."""
-    return type(estimator) in _BY_TYPE and not isinstance(estimator, _COMPARES_DOUBLES)
-
-
-def _converter(convert: Callable[[_Graph], None]) -> Callable[[Any, Any, Any], None]:
-    return lambda scope, operator, container: convert(_Graph(scope, operator, container))
-
-
-def _types(operator: Any) -> None:
-    """Declare the outputs: doubles, and the labels of what tells classes apart."""
-    estimator, n_rows = operator.raw_operator, operator.inputs[0].get_first_dimension()
-    if isinstance(estimator, ensemble.IsolationForest):
-        types = [Int64TensorType([n_rows, 1]), DoubleTensorType([n_rows, 1])]
-    elif is_classifier(estimator):
-        texts = np.asarray(estimator.classes_).dtype.kind in "OU"
-        label = (StringTensorType if texts else Int64TensorType)([n_rows])
-        types = [label, DoubleTensorType([n_rows, len(estimator.classes_)])]
-    else:
-        types = [DoubleTensorType([n_rows, getattr(estimator, "n_outputs_", 1)])]
-    for output, kind in zip(operator.outputs, types, strict=True):
-        output.set_type(kind)
-
-
-CONVERTERS = {kind: _converter(convert) for kind, convert in _BY_TYPE.items()}
-"""By their type, as ``skl2onnx.convert_sklearn`` takes them."""
-
-SHAPES = dict.fromkeys(_BY_TYPE, _types)
-"""What declares their outputs, in the same way."""
+    return type(estimator) in BY_TYPE and not isinstance(estimator, _COMPARES_DOUBLES)
