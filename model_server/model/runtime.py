@@ -22,6 +22,10 @@ from model_server.model.signature import Signature
 
 _DTYPES = {"tensor(float)": np.float32, "tensor(double)": np.float64}
 
+_ROWS_AT_A_TIME = 1024
+"""A graph is given no more, as it may take so many times what its rows do: a number of each tree
+for each class, a distance to each row of the training."""
+
 
 class Runtime(Protocol):
     """Something that predicts.
@@ -116,8 +120,7 @@ class OnnxRuntime:
 
     def predict(self, X: Matrix) -> npt.NDArray[Any]:
         """See `Runtime.predict`."""
-        y = np.asarray(self._session.run(self._output, self._feed(X))[0])
-        y = y.reshape(len(X), *self._shape)
+        y = self._run(self._output, X).reshape(len(X), *self._shape)
         return y.astype(np.float64) if y.dtype == np.float32 else y
 
     def scores(self, X: Matrix) -> npt.NDArray[Any] | None:
@@ -133,7 +136,19 @@ class OnnxRuntime:
         """
         if not self._scores:
             return None
-        return np.asarray(self._session.run(self._scores[0], self._feed(X))[0])
+        return self._run(self._scores[0], X)
+
+    def _run(self, output: list[str], X: Matrix) -> npt.NDArray[Any]:
+        feed = self._feed(X)
+        if len(X) <= _ROWS_AT_A_TIME:
+            return np.asarray(self._session.run(output, feed)[0])
+        parts = [
+            self._session.run(
+                output, {name: rows[at : at + _ROWS_AT_A_TIME] for name, rows in feed.items()}
+            )[0]
+            for at in range(0, len(X), _ROWS_AT_A_TIME)
+        ]
+        return np.concatenate(parts)
 
     def _feed(self, X: Matrix) -> dict[str, npt.NDArray[Any]]:
         if list(self._inputs) != [feature.name for feature in self._features]:

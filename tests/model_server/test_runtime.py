@@ -105,3 +105,26 @@ async def test_rows_are_counted_in_the_clients_own_request(
         answer.members if isinstance(answer, BadRequest) else np.size(answer) for answer in answers
     ]
     assert told == [3, {"row": 2, "feature": NAMES[1]}, 1, {"row": 1, "feature": NAMES[0]}]
+
+
+def test_many_rows_are_not_predicted_at_once(
+    runtime: OnnxRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    class Session:
+        def __init__(self, session: Any) -> None:
+            self._session = session
+
+        def run(self, outputs: list[str], feed: dict[str, npt.NDArray[Any]]) -> Any:
+            asked.extend(len(rows) for rows in feed.values())
+            return self._session.run(outputs, feed)
+
+    X = np.random.default_rng(0).uniform(0, 9, (2500, 2))
+    one_by_one = [runtime.predict(row[np.newaxis])[0] for row in X]
+    monkeypatch.setattr(runtime, "_session", Session(runtime._session))
+    np.testing.assert_array_equal(runtime.predict(X), one_by_one)
+    assert set(asked) == {1024, 2500 - 2 * 1024}
+    X[2049, 1] = 1e39
+    with pytest.raises(BadRequest, match="row 2050, "):
+        runtime.predict(X)
