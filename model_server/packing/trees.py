@@ -5,14 +5,19 @@ from typing import Any
 
 import numpy as np
 from sklearn.pipeline import Pipeline
+from sklearn.tree._tree import Tree
 
 
 def trees(estimator: Any) -> Iterator[Any]:
-    """Yield each `sklearn.tree._tree.Tree` of a decision tree or of an ensemble of them."""
-    members = np.ravel(estimator.estimators_) if hasattr(estimator, "estimators_") else (estimator,)
-    for member in members:
-        if hasattr(member, "tree_"):
-            yield member.tree_
+    """Yield each `sklearn.tree._tree.Tree` of an estimator that compares its own inputs.
+
+    Those of a member of an ensemble are among them; those behind other steps of a pipeline are not.
+    """
+    if isinstance(getattr(estimator, "tree_", None), Tree):  # of neighbours it is something else
+        yield estimator.tree_
+    members = getattr(estimator, "estimators_", ())
+    for member in members.ravel() if isinstance(members, np.ndarray) else members:
+        yield from trees(member)
 
 
 def clear_padding(estimator: Any) -> None:

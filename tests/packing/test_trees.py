@@ -5,7 +5,16 @@ from typing import Any
 
 import joblib
 import numpy as np
-from sklearn.ensemble import RandomForestRegressor
+from sklearn.ensemble import (
+    BaggingRegressor,
+    RandomForestRegressor,
+    StackingRegressor,
+    VotingRegressor,
+)
+from sklearn.neighbors import KernelDensity
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.tree import DecisionTreeRegressor
 
 from model_server.packing.trees import clear_padding, trees
 from tests.training import samples
@@ -24,6 +33,20 @@ def test_padding_is_cleared_and_predictions_stay() -> None:
     for tree in trees(forest):
         assert not _padding(tree).any()
     assert _dump(forest) == _dump(forest)
+
+
+def test_trees_are_found_wherever_they_compare_the_inputs() -> None:
+    dataset = build(samples.table(200), "price", ["area", "age"])
+    behind = make_pipeline(StandardScaler(), DecisionTreeRegressor())
+    members = [
+        ("a", DecisionTreeRegressor()),
+        ("b", RandomForestRegressor(3)),
+        ("c", BaggingRegressor(DecisionTreeRegressor(), 4)),
+        ("d", behind),
+    ]
+    for vote in (VotingRegressor(members), StackingRegressor(members)):
+        assert len(list(trees(vote.fit(dataset.X, dataset.y)))) == 1 + 3 + 4
+    assert not list(trees(KernelDensity().fit(dataset.X))), "that is a tree of neighbours"
 
 
 def _padding(tree: Any) -> Any:
