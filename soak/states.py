@@ -1,5 +1,6 @@
 """States: what the tests of the HTTP connection play, with many more examples."""
 
+import logging
 import os
 import subprocess
 import sys
@@ -7,6 +8,8 @@ from pathlib import Path
 
 from harness.processes import ROOT
 from soak.scenario import Outcome
+
+log = logging.getLogger("soak")
 
 _TEST = "tests/model_server/test_connection_machine.py"
 _PROFILE = "soak"
@@ -29,6 +32,8 @@ def run(models: Path, folder: Path, *, profile: str = _PROFILE) -> Outcome:  # n
     ended = subprocess.run(
         [*command, *flags], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
     )
+    if ended.returncode:
+        log.info("states: %s", ended.stdout)
     told = ended.stdout.strip().splitlines()[-1:]
     return Outcome(
         asked="whatever connections, handlers, time and the stop do: answers once and in order, "
