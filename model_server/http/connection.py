@@ -69,8 +69,8 @@ class Connection(asyncio.Protocol):
         Whether TLS is spoken.
     since_s : float
         When this state began, in the time of the roster; that of a request, with its first byte.
-    held_bytes : int
-        The room that it takes of all bodies': of one that comes in, or of an unread answer.
+    held_bytes, unread_bytes : int
+        The room that it takes of all bodies': of one that comes in, and of an unread answer.
     """
 
     _parses: type[RequestParser] = RequestParser
@@ -86,7 +86,7 @@ class Connection(asyncio.Protocol):
         self.client: tuple[str, int] | None = None
         self.secure = False
         self.since_s = self._moved_s = service.roster.now_s
-        self.held_bytes = 0
+        self.held_bytes = self.unread_bytes = 0
         self._ahead = b""
         self._at = 0
         self._paused = False
@@ -154,7 +154,7 @@ class Connection(asyncio.Protocol):
         """Go on."""
         self._unread = False
         if self.state in (State.UNREAD, State.LINGERING):
-            self._roster.free(self)
+            self._roster.free_unread(self)
         if self.state is State.UNREAD:
             self._send()
             if not self._unread:
@@ -449,8 +449,9 @@ class Connection(asyncio.Protocol):
         if self._task is not None:
             self._loop.call_soon(self._task.cancel, GONE)  # not before it has begun
             self._task = None
+        self._roster.free(self)
         if not self._unread or self.state is State.CLOSED:
-            self._roster.free(self)
+            self._roster.free_unread(self)
         for asked in self._parser.requests:
             self._service.limiter.shrink(asked.held_bytes)
         self._parser.clear()

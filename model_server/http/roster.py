@@ -28,6 +28,7 @@ class Member(Protocol):
 
     since_s: float
     held_bytes: int
+    unread_bytes: int
 
     @property
     def idle(self) -> bool:
@@ -146,13 +147,19 @@ class Roster:
     def hold_unread(self, member: Member, length_bytes: int) -> None:
         """Count bytes of an answer that its client does not read, whatever room there is."""
         self._limiter.add(length_bytes)
-        member.held_bytes += length_bytes
+        member.unread_bytes += length_bytes
 
     def free(self, member: Member) -> None:
-        """Give back the room of what a connection holds."""
+        """Give back the room of a body that comes in no more."""
         if member.held_bytes:
             self._limiter.shrink(member.held_bytes)
             member.held_bytes = 0
+
+    def free_unread(self, member: Member) -> None:
+        """Give back the room of an answer that is read, or never will be."""
+        if member.unread_bytes:
+            self._limiter.shrink(member.unread_bytes)
+            member.unread_bytes = 0
 
     def _make_room(self, length_bytes: int, member: Member | None = None) -> None:
         """Let those go who have held room for long, until there is enough for another."""
@@ -160,7 +167,7 @@ class Roster:
             if self._limiter.fits(length_bytes):
                 return
             slow = self.now_s - other.since_s >= _SWIFT_S
-            if slow and other.held_bytes and other is not member:
+            if slow and (other.held_bytes or other.unread_bytes) and other is not member:
                 REJECTED.labels("bytes").inc()
                 self.remove(other)
                 other.evict("bytes")

@@ -102,7 +102,7 @@ class StreamedConnection(Connection):
             super().resume_writing()
         else:
             self._unread = False
-            self._roster.free(self)
+            self._roster.free_unread(self)
             self._moved.set()
 
     # What the roster asks.

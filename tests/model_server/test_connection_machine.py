@@ -319,7 +319,11 @@ class Connections(RuleBasedStateMachine):
 
     def _deliver(self, client: Client, length_bytes: int) -> None:
         if client.speaks:
-            slow = [other for other in self.clients if other.connection.held_bytes]
+            slow = [
+                other
+                for other in self.clients
+                if other.connection.held_bytes or other.connection.unread_bytes
+            ]
             self._excuse(lambda other: other in slow and self.bytes_limit < 10**6)
             self._play(lambda: client.deliver(length_bytes))
 
@@ -439,3 +443,14 @@ TestConnections.settings = settings(
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
+
+
+def test_an_answer_that_is_read_leaves_the_room_of_the_next_body() -> None:
+    """That body has come in, in part, with the request before it."""
+    state = Connections()
+    state.begin(secure=False, bytes_limit=1200, may_stop=False)
+    state.send(cuts=[], empty_lines=b"", names=["GET", "POST of much"], pick=0)
+    state.turn_deaf(pick=0)
+    state.ask(kinds=["in pieces"], names=["GET"], pick=0)
+    state.read(length_bytes=70_000, on=False, pick=0)
+    state.teardown()

@@ -321,4 +321,4 @@ def test_what_follows(scene: Scene, state: State, event: Event, then: Then) -> N
     assert not scene.wire.faults
     if then.state is CLOSED:
         assert len(scene.stage.roster) == 0 or event is Event.REFUSED_CONNECTION
-        assert scene.connection.held_bytes == 0
+        assert scene.connection.held_bytes == scene.connection.unread_bytes == 0
