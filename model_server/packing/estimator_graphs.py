@@ -96,7 +96,7 @@ def _threshold(graph: Operators) -> None:
     graph.add("Identity", probabilities, out=graph.outputs[1])
 
 
-_INVERSES: dict[Any, tuple[str, ...]] = {None: (), np.exp: ("Exp",), np.sqrt: ("Sqrt",)}
+_INVERSES: dict[Any, str] = {None: "Identity", np.exp: "Exp", np.sqrt: "Sqrt"}
 
 
 def _transformed_target(graph: Operators) -> None:
@@ -115,9 +115,7 @@ def _transformed_target(graph: Operators) -> None:
         return
     if not isinstance(transformer, FunctionTransformer) or inverse not in _INVERSES:
         raise NotImplementedError(f"a target that is turned back by {inverse}")
-    for kind in _INVERSES[inverse]:
-        y = graph.add(kind, y)
-    graph.add("Identity", y, out=graph.outputs[0])
+    graph.add(_INVERSES[inverse], y, out=graph.outputs[0])
 
 
 def _binarizer(graph: Operators) -> None:

@@ -101,12 +101,11 @@ class Operators:
 
         A classifier has two: labels, and probabilities.
         """
-        kind = sklearn_operator_name_map[type(estimator)]
-        operator = self._scope.declare_local_operator(kind, estimator)
+        name = sklearn_operator_name_map[type(estimator)]
+        operator = self._scope.declare_local_operator(name, estimator)
         operator.inputs = self._operator.inputs
-        types = output_types(estimator, None)
-        for kind_of_output in types:
-            operator.outputs.append(self._scope.declare_local_variable("inner", kind_of_output))
+        for kind in output_types(estimator, None):
+            operator.outputs.append(self._scope.declare_local_variable("inner", kind))
         return [output.onnx_name for output in operator.outputs]
 
 
