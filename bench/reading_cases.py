@@ -28,7 +28,7 @@ LENGTH_BYTES = 6 * 1024**2 - 200
 _RM = Columns([Feature(name="RM")])
 _13 = Columns([Feature(name=f"f{place}") for place in range(13)])
 _MIXED = Columns(
-    [Feature(name="RM"), Feature(name="form", type="string", categories=("a", "a\n", ""))]
+    [Feature(name="RM"), Feature(name="form", type="category", categories=("a", "a\n", ""))]
 )
 _CELLS = b",".join(b"%.3f" % (place * 7.123) for place in range(13))
 _JSON, _CSV, _LINES, _TENSORS = JSONReader(), CSVReader(), JSONLinesReader(), TensorReader()

@@ -78,7 +78,7 @@ def _print_example(repository: Repository, address: str) -> None:
     if not served:
         return
     shortest = min(served, key=lambda model: len(model.signature.columns.names))
-    body = json.dumps({"instances": [shortest.signature.example()]})
+    body = json.dumps({"instances": [shortest.signature.columns.example()]})
     try:
         print(  # noqa: T201 - this is what the user asked for
             f"\ncurl {address}/v1/models/{shortest.name}:predict "

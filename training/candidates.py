@@ -75,7 +75,7 @@ def baseline(dataset: Dataset) -> Candidate:
 
 def _regressors(dataset: Dataset, seed: int) -> dict[str, Candidate]:
     single = len(dataset.features) == 1
-    strings = any(feature.type == "string" for feature in dataset.features)
+    strings = any(feature.type == "category" for feature in dataset.features)
     directions = [int(feature.name in dataset.rising) for feature in dataset.features]
     forest = RandomForestRegressor(
         n_estimators=200 if single else 100,
@@ -127,7 +127,7 @@ def _tuned(estimator: Any, trees: Mapping[str, Any]) -> Any:
 
 
 def _encoded(estimator: Any, dataset: Dataset) -> Any:
-    strings = [feature for feature in dataset.features if feature.type == "string"]
+    strings = [feature for feature in dataset.features if feature.type == "category"]
     if not strings:
         return estimator
     encoder = OneHotEncoder(

@@ -1,4 +1,4 @@
-"""The data set: the matrix as the server makes it, the target, and what each column is."""
+"""The data set: a matrix, the target, and what each column is."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from model_server.model.columns import Matrix
+from model_server.model.columns import Columns, Instances, Matrix
 from model_server.model.manifest import Feature, Target
 from training.cells import is_text, numbers
 from training.errors import TrainingError
@@ -31,7 +31,7 @@ class Dataset:
     Attributes
     ----------
     X : ndarray of shape (n_rows, n_features), float64
-        As `model_server.model.columns` makes it: a text is its index in the feature's categories.
+        A text is its index in the feature's categories.
     y : ndarray of shape (n_rows,)
         float64 for regression; int64 or str labels for classification.
     features : tuple of Feature
@@ -55,9 +55,14 @@ class Dataset:
     @property
     def inputs(self) -> Any:
         """What an estimator is fitted on: `X`, or a data frame where there are texts."""
-        if not any(feature.type == "string" for feature in self.features):
+        if not any(feature.type == "category" for feature in self.features):
             return self.X
         return self.frame
+
+    @property
+    def instances(self) -> Instances:
+        """The features as a server reads them."""
+        return Columns(self.features).read(self.frame.to_numpy().tolist())
 
     @property
     def frame(self) -> "pd.DataFrame":
@@ -67,7 +72,7 @@ class Dataset:
         return pd.DataFrame(
             {
                 feature.name: np.array(feature.categories, dtype=object)[column.astype(np.intp)]
-                if feature.type == "string"
+                if feature.type == "category"
                 else column
                 for feature, column in zip(self.features, self.X.T, strict=True)
             }
@@ -136,7 +141,7 @@ def _column(name: str, cells: list[str]) -> tuple[npt.NDArray[np.float64], Featu
     if is_text(name, cells):
         categories = _categories(name, cells)
         codes = np.array([categories.index(cell) for cell in cells], dtype=np.float64)
-        return codes, Feature(name=name, type="string", categories=categories)
+        return codes, Feature(name=name, type="category", categories=categories)
     values = numbers(name, cells)
     return values, Feature(name=name, **_range(values))
 

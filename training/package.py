@@ -3,7 +3,7 @@
 import hashlib
 import io
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from typing import Any
 
@@ -11,7 +11,7 @@ import joblib
 import numpy as np
 from sklearn.pipeline import Pipeline
 
-from model_server.model.columns import Matrix
+from model_server.model.columns import Columns, Instances, Matrix
 from model_server.model.directory import JOBLIB, ONNX
 from model_server.model.manifest import Golden, Manifest
 from model_server.model.runtime import EstimatorRuntime
@@ -58,8 +58,8 @@ def package(
     evaluation = evaluation or Evaluation()
     model = io.BytesIO()
     joblib.dump(estimator, model)
-    golden = _golden_rows(dataset)
-    converted = convert(estimator, dataset.features, np.vstack([dataset.X, golden]))
+    golden = replace(dataset, X=_golden_rows(dataset)).instances
+    converted = convert(estimator, dataset.features, np.concatenate([dataset.instances, golden]))
     files = {JOBLIB: model.getvalue()}
     if converted.graph is not None:
         files[ONNX] = converted.graph
@@ -93,15 +93,9 @@ def _estimator_name(estimator: Any) -> str:
     return ", ".join(type(step).__name__ for step in steps)
 
 
-def _golden(estimator: Any, dataset: Dataset, X: Matrix) -> Golden:
+def _golden(estimator: Any, dataset: Dataset, X: Instances) -> Golden:
     predictions = EstimatorRuntime(estimator, dataset.features).predict(X)
-    instances = [
-        tuple(
-            feature.categories[int(value)] if feature.type == "string" else float(value)
-            for feature, value in zip(dataset.features, row, strict=True)
-        )
-        for row in X
-    ]
+    instances = Columns(dataset.features).written(X)
     return Golden(instances=tuple(instances), predictions=tuple(predictions.tolist()))
 
 
@@ -110,6 +104,6 @@ def _golden_rows(dataset: Dataset) -> Matrix:
     ordered = dataset.X[np.argsort(dataset.y, kind="stable")]
     spread = np.linspace(0, len(ordered) - 1, _GOLDEN_ROWS_OF_DATA).round().astype(np.intp)
     middle = np.median(dataset.X, axis=0)
-    strings = [feature.type == "string" for feature in dataset.features]
+    strings = [feature.type == "category" for feature in dataset.features]
     middle[strings] = np.floor(middle[strings])
     return np.vstack([dataset.X.min(axis=0), middle, dataset.X.max(axis=0), ordered[spread]])

@@ -5,15 +5,7 @@ from typing import Any, Protocol
 
 import numpy.typing as npt
 
-from model_server.model.columns import Columns, Matrix
-
-MEMORY_FACTOR = 8
-"""Most bytes that a reader takes beside a request for each byte of it, be it right or wrong.
-
-That is the matrix, which grows by what was read, and a copy or two of the body. The objects that a
-block is read by come on top, but only once in a process, which reads one block at a time: they are
-a few MiB, however long the body is.
-"""
+from model_server.model.columns import Columns, Instances
 
 NUMBER_BYTES = 64
 """What a prediction takes that is one number, as two arrays have it and two copies of a text."""
@@ -21,13 +13,19 @@ NUMBER_BYTES = 64
 BLOCK_BYTES = 32 * 1024
 """What is read without a pause: a shorter request at once, a longer one in blocks of whole rows."""
 
-Steps = Generator[None, None, Matrix]
+Steps = Generator[None, None, Instances]
 
 
 class Reader(Protocol):
-    """One way to read rows."""
+    """One way to read rows.
 
-    def read(self, body: Any, columns: Columns) -> Matrix:
+    It takes at most `Columns.memory_factor` bytes for each byte of a request, be that right or
+    wrong: that is the array, which grows by what was read, and a copy or two of the body. The
+    objects that a block is read by come on top, but only once in a process, which reads one block
+    at a time: they are a few MiB, however long the body is.
+    """
+
+    def read(self, body: Any, columns: Columns) -> Instances:
         """Read a request.
 
         Parameters
@@ -37,7 +35,7 @@ class Reader(Protocol):
 
         Returns
         -------
-        X : ndarray of shape (n_rows, n_features), float64
+        X : ndarray of shape (n_rows, n_features) or (n_rows,), as `Columns` has them
 
         Raises
         ------

@@ -18,7 +18,7 @@ from model_server.errors import BadRequest
 from model_server.formats import media_types, plain_rows
 from model_server.formats.codec import NUMBER_BYTES, Steps
 from model_server.formats.rows import BlockReader, Rows, end_of_lines, read_each
-from model_server.model.columns import Columns, Matrix, no_instances, too_long
+from model_server.model.columns import Columns, Instances, no_instances, too_long
 
 _LINE_END = re.compile(rb"\r\n?|\n")
 _QUOTED, _UNQUOTED = rb'"(?:[^"]++|"")*+', rb'[^",\r\n][^,\r\n]*+'
@@ -38,7 +38,7 @@ class CSVReader(BlockReader):
     """
 
     @override
-    def _read_short(self, body: bytes, columns: Columns) -> Matrix:
+    def _read_short(self, body: bytes, columns: Columns) -> Instances:
         if body[:1] in _BEGINS_NUMBER and not columns.named_by_number:
             X = _plain(body.rstrip(b"\r\n"), columns)  # without a look for a header
             if X is not None:
@@ -103,7 +103,7 @@ class _Table:
             yield slice(begin, end)
             begin = end
 
-    def read(self, block: slice, first: int) -> Matrix:
+    def read(self, block: slice, first: int) -> Instances:
         """Read some rows, the first of which has the number given."""
         if block.stop - block.start > self.columns.row_limit_bytes:
             raise too_long(first, self.columns)
@@ -139,22 +139,22 @@ class _Table:
             return hard
         return rows.end()
 
-    def _by_column(self, lines: Iterable[list[str]]) -> Matrix | None:
+    def _by_column(self, lines: Iterable[list[str]]) -> Instances | None:
         """Read rows whose cells all fit; None where one does not."""
         cells: list[str] = []
         for line in lines:
             if len(line) != len(self.order):
                 return None
             cells += line
-        return self.columns.matrix_of_texts(cells, self.order)
+        return self.columns.read_texts(cells, self.order)
 
-    def _by_cell(self, lines: Iterator[list[str]], first: int) -> Matrix:
+    def _by_cell(self, lines: Iterator[list[str]], first: int) -> Instances:
         """Read rows up to one that does not fit, and tell of that."""
-        parts: list[Matrix] = []
+        parts: list[Instances] = []
         while few := list(itertools.islice(lines, _FEW)):
             X = self._by_column(few)
             if X is None:
-                X = self.columns.matrix_of_lines(map(self._ordered, few), first)
+                X = self.columns.read_lines(map(self._ordered, few), first)
             parts.append(X)
             first += len(few)
         return np.concatenate(parts)
@@ -166,9 +166,9 @@ class _Table:
         return _lines(self.body[block], block.start - self.begin)
 
 
-def _plain(rows: bytes, columns: Columns) -> Matrix | None:
+def _plain(rows: bytes, columns: Columns) -> Instances | None:
     """Read rows of numbers as JSON has them; None where there is aught else."""
-    if not columns.only_numbers or b"[" in rows or b"]" in rows:
+    if not columns.only_numbers or not columns.complete or b"[" in rows or b"]" in rows:
         return None
     rows = rows.replace(b"\r\n", b"\n").replace(b"\r", b"\n").removesuffix(b"\n")
     return plain_rows.of(columns).read(b"[" + rows.replace(b"\n", b"],[") + b"]")

@@ -15,7 +15,7 @@ from model_server.formats import json_text, media_types, plain_rows
 from model_server.formats.codec import NUMBER_BYTES, Steps
 from model_server.formats.json_text import Block, ListText
 from model_server.formats.rows import BlockReader, Rows
-from model_server.model.columns import Columns, Matrix, too_long
+from model_server.model.columns import Columns, Instances, too_long
 
 
 class JSONReader(BlockReader):
@@ -26,7 +26,7 @@ class JSONReader(BlockReader):
     """
 
     @override
-    def _read_short(self, body: bytes, columns: Columns) -> Matrix:
+    def _read_short(self, body: bytes, columns: Columns) -> Instances:
         plain = plain_rows.of(columns)
         try:
             if body.startswith(b"["):
@@ -35,8 +35,8 @@ class JSONReader(BlockReader):
                 rows = plain.request.decode(body).instances
         except plain_rows.DECODE_ERRORS:
             rows = []
-        X = plain.matrix(rows) if rows else None
-        return columns.matrix(_instances(body)) if X is None else X
+        X = plain.joined(rows) if rows else None
+        return columns.read(_instances(body)) if X is None else X
 
     @override
     def steps(self, body: bytes, columns: Columns) -> Steps:
@@ -53,14 +53,14 @@ class JSONReader(BlockReader):
             X = yield from self._read(found, columns)
         return X  # type: ignore[return-value]  # what was found is read or refused
 
-    def _read(self, text: ListText, columns: Columns) -> Generator[None, None, Matrix | None]:
+    def _read(self, text: ListText, columns: Columns) -> Generator[None, None, Instances | None]:
         """Read the rows; return None where the body may be no JSON, or have another list."""
         rows, begin = Rows(columns, len(text.text)), text.begin
         while True:
             block, X = self._next(text, begin, columns)
             if block is None:
                 if text.ends(begin):
-                    return rows.matrix()
+                    return rows.joined()
                 if not text.checked:
                     return None
                 block = text.value(begin, columns.row_limit_bytes)
@@ -81,7 +81,7 @@ class JSONReader(BlockReader):
 
     def _next(
         self, text: ListText, begin: int, columns: Columns
-    ) -> tuple[Block | None, Matrix | None]:
+    ) -> tuple[Block | None, Instances | None]:
         """Return the next rows, and what they hold where they are plain."""
         block, plain = text.guess(begin, self._block_bytes), plain_rows.of(columns)
         X = plain.read(block.rows) if block else None
@@ -129,5 +129,5 @@ def _instances(body: bytes) -> list[Any]:
     return instances
 
 
-def _by_cell(rows: bytes, first: int, columns: Columns) -> Matrix:
-    return columns.matrix(orjson.loads(b"[" + rows + b"]"), first)
+def _by_cell(rows: bytes, first: int, columns: Columns) -> Instances:
+    return columns.read(orjson.loads(b"[" + rows + b"]"), first)

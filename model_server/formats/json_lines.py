@@ -12,14 +12,14 @@ from model_server.errors import BadRequest
 from model_server.formats import media_types, plain_rows
 from model_server.formats.codec import NUMBER_BYTES, Steps
 from model_server.formats.rows import BlockReader, Rows, end_of_lines
-from model_server.model.columns import Columns, Matrix, no_instances, too_long
+from model_server.model.columns import Columns, Instances, no_instances, too_long
 
 
 class JSONLinesReader(BlockReader):
     """Read an instance a line."""
 
     @override
-    def _read_short(self, body: bytes, columns: Columns) -> Matrix:
+    def _read_short(self, body: bytes, columns: Columns) -> Instances:
         end = end_of_lines(body)
         if not end:
             raise no_instances()
@@ -36,7 +36,7 @@ class JSONLinesReader(BlockReader):
             rows.add(_read(body[begin:end], rows.next, columns))
             begin = end + 1
             yield
-        return rows.matrix()
+        return rows.joined()
 
     def _end_of_block(self, body: bytes, begin: int, last: int, row_limit_bytes: int) -> int:
         """Return where the last line ends that ends in this block, or else the first."""
@@ -61,14 +61,14 @@ class JSONLinesWriter:
         return b"".join(orjson.dumps(value) + b"\n" for value in y.tolist())
 
 
-def _read(block: bytes, first: int, columns: Columns) -> Matrix:
+def _read(block: bytes, first: int, columns: Columns) -> Instances:
     lines, plain = block.split(b"\n"), plain_rows.of(columns)
     decode = plain.row.decode
     with contextlib.suppress(*plain_rows.DECODE_ERRORS):
-        X = plain.matrix([decode(line) for line in lines])
+        X = plain.joined([decode(line) for line in lines])
         if X is not None:
             return X
-    return columns.matrix(_instances(lines, first), first)
+    return columns.read(_instances(lines, first), first)
 
 
 def _instances(lines: list[bytes], first: int) -> Iterator[Any]:

@@ -1,6 +1,7 @@
 """The text of a list of instances in JSON, cut between its rows before any is parsed.
 
-A row that is right holds no list or object, so that a pattern finds where it ends. What a cut
+A row that is right holds no object, and no list that holds another, so that a pattern finds where
+it ends. What a cut
 leaves on its two sides is parsed as it would be in one piece: where the cut is wrong, that is no
 JSON.
 """
@@ -20,7 +21,8 @@ from model_server.formats.plain_rows import DECODE_ERRORS
 _SPACE = rb"[ \t\n\r]*+"
 _STRING = rb'"(?:[^"\\]++|\\.)*+"'
 _PARTED_BY = rb"%b(?:,|(?=\]))" % _SPACE
-_ROW = rb'%b[\[{](?:[^\[\]{}"]++|%b)*+[\]}]%b' % (_SPACE, _STRING, _PARTED_BY)
+_VECTOR = rb'\[[^\[\]{}"]*+\]'
+_ROW = rb'%b[\[{](?:[^\[\]{}"]++|%b|%b)*+[\]}]%b' % (_SPACE, _STRING, _VECTOR, _PARTED_BY)
 _A_ROW = re.compile(_ROW, re.DOTALL)
 _ROWS = re.compile(rb"(?:%b)++" % _ROW, re.DOTALL)
 _PARTED = re.compile(_PARTED_BY)

@@ -8,17 +8,21 @@ import functools
 import itertools
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 import orjson
 
-from model_server.model.columns import Columns, Matrix
+from model_server.model.columns import Columns, Instances, Matrix
+from model_server.model.manifest import Feature
 
 DECODE_ERRORS = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError)
 """What the decoders raise."""
+
+_TYPES = {"boolean": bool, "integer": int, "number": float}
+"""What usual cells of a type are in JSON; texts for all others."""
 
 _NOT_A_NAME = re.compile(r'[\x00-\x1f"\\]')
 """What msgspec takes in no name; objects of such a model are looked at cell by cell."""
@@ -40,7 +44,7 @@ class PlainRows:
 
     def __init__(self, columns: Columns) -> None:
         self._columns = columns
-        types = [float if feature.type == "number" else str for feature in columns.features]
+        types = [_type(feature) for feature in columns.features]
         row: Any = tuple[tuple(types)]  # type: ignore[misc]
         if not any(map(_NOT_A_NAME.search, columns.names)):
             row |= _by_name(columns, types)
@@ -49,19 +53,17 @@ class PlainRows:
         self.table: msgspec.json.Decoder[Any] = msgspec.json.Decoder(list[row])
         self.request: msgspec.json.Decoder[Any] = msgspec.json.Decoder(request)
 
-    def read(self, rows: bytes) -> Matrix | None:
+    def read(self, rows: bytes) -> Instances | None:
         """Read rows parted by commas, or return None where they are not plain."""
         try:
-            return self.matrix(self.table.decode(b"[" + rows + b"]"))
+            return self.joined(self.table.decode(b"[" + rows + b"]"))
         except DECODE_ERRORS:
             return None
 
-    def matrix(self, rows: list[Any]) -> Matrix | None:
-        """Return decoded rows as ``X``, or None where a text is none of its feature's."""
-        if not self._columns.only_numbers:
-            return self._columns.matrix_of_cells(
-                list(itertools.chain.from_iterable(map(_cells, rows)))
-            )
+    def joined(self, rows: list[Any]) -> Instances | None:
+        """Return decoded rows as one array, or None where a cell is none of its feature's."""
+        if not self._columns.only_numbers or not self._columns.complete:
+            return self._columns.read_values(list(itertools.chain.from_iterable(map(_cells, rows))))
         shape = len(rows), len(self._columns.names)
         try:
             return _matrix(itertools.chain.from_iterable(rows), *shape)
@@ -75,7 +77,15 @@ def of(columns: Columns) -> PlainRows:
     return PlainRows(columns)
 
 
-def _by_name(columns: Columns, types: Sequence[type]) -> type[msgspec.Struct]:
+def _type(feature: Feature) -> Any:
+    if feature.type == "vector":
+        exactly = msgspec.Meta(min_length=feature.length, max_length=feature.length)
+        return Annotated[list[float], exactly]
+    kind = _TYPES.get(feature.type, str)
+    return kind | None if feature.missing else kind
+
+
+def _by_name(columns: Columns, types: Sequence[Any]) -> type[msgspec.Struct]:
     return msgspec.defstruct(
         "ByName",
         [

@@ -7,7 +7,7 @@ import numpy as np
 
 from model_server.errors import BadRequest
 from model_server.formats.codec import BLOCK_BYTES, Steps
-from model_server.model.columns import Columns, Matrix, no_instances
+from model_server.model.columns import Columns, Instances, Matrix, no_instances
 
 
 class BlockReader(ABC):
@@ -22,7 +22,7 @@ class BlockReader(ABC):
     def __init__(self, block_bytes: int = BLOCK_BYTES) -> None:
         self._block_bytes = block_bytes
 
-    def read(self, body: bytes, columns: Columns) -> Matrix:
+    def read(self, body: bytes, columns: Columns) -> Instances:
         """See `Reader.read`."""
         if len(body) <= self._block_bytes:
             return self._read_short(body, columns)
@@ -33,15 +33,15 @@ class BlockReader(ABC):
         """See `Reader.steps`."""
 
     @abstractmethod
-    def _read_short(self, body: bytes, columns: Columns) -> Matrix:
+    def _read_short(self, body: bytes, columns: Columns) -> Instances:
         """Read a body that is no longer than a block."""
 
 
 class Rows:
-    """The matrix that a request is read into.
+    """The array that a request is read into.
 
-    Its room is that of the most rows that there can be. The system gives memory for as much of it
-    as is written, so nothing is copied when it grows.
+    A matrix has room for the most rows that there can be: the system gives memory for as much of it
+    as is written, so nothing is copied when it grows. Records are joined at the end.
 
     Parameters
     ----------
@@ -56,17 +56,23 @@ class Rows:
     """
 
     def __init__(self, columns: Columns, length_bytes: int) -> None:
-        n_features = len(columns.names)
-        self._room = np.empty((length_bytes // n_features + 1, n_features))
+        self._room: Matrix | None = None
+        if columns.only_numbers:
+            n_features = len(columns.names)
+            self._room = np.empty((length_bytes // n_features + 1, n_features))
+        self._parts: list[Instances] = []
         self.next = 1
 
-    def add(self, X: Matrix) -> None:
+    def add(self, X: Instances) -> None:
         """Take the next rows."""
         begin = self.next - 1
-        self._room[begin : begin + len(X)] = X
         self.next += len(X)
+        if self._room is None:
+            self._parts.append(X)
+        else:
+            self._room[begin : begin + len(X)] = X
 
-    def matrix(self) -> Matrix:
+    def joined(self) -> Instances:
         """Return what was taken.
 
         Raises
@@ -76,13 +82,13 @@ class Rows:
         """
         if self.next == 1:
             raise no_instances()
-        return self._room[: self.next - 1]
+        return np.concatenate(self._parts) if self._room is None else self._room[: self.next - 1]
 
 
 def read_each(
     blocks: Iterable[slice],
     rows: Rows,
-    read: Callable[[slice, int], Matrix],
+    read: Callable[[slice, int], Instances],
     check: Callable[[slice], object],
 ) -> Steps:
     """Read blocks of whole rows.
@@ -115,7 +121,7 @@ def read_each(
         yield
     if wrong is not None:
         raise wrong
-    return rows.matrix()
+    return rows.joined()
 
 
 def end_of_lines(body: bytes) -> int:
@@ -127,11 +133,11 @@ def end_of_lines(body: bytes) -> int:
     return len(body.rstrip(b"\r\n"))
 
 
-def at_once(steps: Steps) -> Matrix:
+def at_once(steps: Steps) -> Instances:
     """Read without a pause."""
     while True:
         try:
             next(steps)
         except StopIteration as end:
-            X: Matrix = end.value
+            X: Instances = end.value
             return X

@@ -10,14 +10,18 @@ import numpy.typing as npt
 from model_server.errors import BadRequest
 from model_server.formats.codec import Steps
 from model_server.formats.rows import Rows, at_once
-from model_server.model.columns import Columns, Matrix
+from model_server.model.columns import Columns, Instances
+from model_server.model.manifest import Feature
 from model_server.model.signature import Output
 
 INPUT = "input-0"
 OUTPUT = "output-0"
 
-_INPUT_TYPES = {"number": "FP64", "string": "BYTES"}
-_OUTPUT_TYPES = {"f": "FP64", "i": "INT64", "O": "BYTES", "U": "BYTES"}
+_INPUT_TYPES = {"boolean": "BOOL", "integer": "INT64", "number": "FP64", "vector": "FP64"}
+"""Those of the other features are texts."""
+
+_OUTPUT_TYPES = {"b": "BOOL", "f": "FP64", "i": "INT64"}
+_TEXTS = "BYTES"
 
 _BLOCK_CELLS = 4096
 _SHOWN = 41
@@ -36,7 +40,7 @@ class Tensor:
 class TensorReader:
     """Read a matrix, or a column a feature."""
 
-    def read(self, arrays: Mapping[str, npt.NDArray[Any]], columns: Columns) -> Matrix:
+    def read(self, arrays: Mapping[str, npt.NDArray[Any]], columns: Columns) -> Instances:
         """See `Reader.read`.
 
         Parameters
@@ -51,8 +55,14 @@ class TensorReader:
         if len(arrays) == 1 and columns.names != tuple(arrays):
             return _steps_of_matrix(_numbers(*arrays.values()), columns)
         order = columns.order(list(arrays))
-        flat = [_flat(name, array) for name, array in arrays.items()]
-        return _steps_of_columns([flat[place] for place in order], columns)
+        given = list(arrays.values())
+        return _steps_of_columns(
+            [
+                _column(feature, given[place])
+                for feature, place in zip(columns.features, order, strict=True)
+            ],
+            columns,
+        )
 
 
 class TensorWriter:
@@ -61,7 +71,7 @@ class TensorWriter:
     def write(self, y: npt.NDArray[Any]) -> Tensor:
         """See `Writer.write`."""
         array = y.astype(object) if y.dtype.kind == "U" else y
-        return Tensor(OUTPUT, _OUTPUT_TYPES[y.dtype.kind], array)
+        return Tensor(OUTPUT, _OUTPUT_TYPES.get(y.dtype.kind, _TEXTS), array)
 
 
 def describe_inputs(columns: Columns) -> list[dict[str, Any]]:
@@ -69,14 +79,18 @@ def describe_inputs(columns: Columns) -> list[dict[str, Any]]:
     if columns.only_numbers:
         return [{"name": INPUT, "datatype": "FP64", "shape": [-1, len(columns.names)]}]
     return [
-        {"name": feature.name, "datatype": _INPUT_TYPES[feature.type], "shape": [-1, 1]}
+        {
+            "name": feature.name,
+            "datatype": _INPUT_TYPES.get(feature.type, _TEXTS),
+            "shape": [-1, feature.length or 1],
+        }
         for feature in columns.features
     ]
 
 
 def describe_outputs(output: Output) -> list[dict[str, Any]]:
     """Describe the tensor of an answer."""
-    datatype = _OUTPUT_TYPES[output.dtype.kind]
+    datatype = _OUTPUT_TYPES.get(output.dtype.kind, _TEXTS)
     return [{"name": OUTPUT, "datatype": datatype, "shape": [-1, *output.shape]}]
 
 
@@ -91,12 +105,12 @@ def _steps_of_matrix(array: npt.NDArray[Any], columns: Columns) -> Steps:
     rows = Rows(columns, array.size)
     if len(array) and array.ndim > 1 and array.shape[1] != n_features:
         raise columns.wrong_count(1, array.shape[1])
-    if array.ndim != 2 or not columns.only_numbers:
-        rows.add(columns.matrix(_first_row(array)))  # which does not fit
+    if array.ndim != 2:
+        rows.add(columns.read(_first_row(array)))  # which does not fit
     for block in _blocks(len(array), columns):
-        rows.add(columns.matrix_of_numbers(array[block], rows.next))
+        rows.add(columns.read_matrix(array[block], rows.next))
         yield
-    return rows.matrix()
+    return rows.joined()
 
 
 def _steps_of_columns(arrays: Sequence[npt.NDArray[Any]], columns: Columns) -> Steps:
@@ -111,9 +125,9 @@ def _steps_of_columns(arrays: Sequence[npt.NDArray[Any]], columns: Columns) -> S
         cells = [
             _cells(name, array[block]) for name, array in zip(columns.names, arrays, strict=True)
         ]
-        rows.add(columns.matrix(zip(*cells, strict=True), rows.next))
+        rows.add(columns.read(zip(*cells, strict=True), rows.next))
         yield
-    return rows.matrix()
+    return rows.joined()
 
 
 def _blocks(n_rows: int, columns: Columns) -> Iterator[slice]:
@@ -129,10 +143,15 @@ def _first_row(array: npt.NDArray[Any]) -> list[Any]:
     return first
 
 
-def _flat(name: str, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    if array.ndim > 2 or (array.ndim == 2 and array.shape[1] != 1):
-        raise BadRequest(f"input {name!r} has shape {list(array.shape)}, not [rows] or [rows, 1]")
-    return array.reshape(-1)
+def _column(feature: Feature, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return one cell a row: a value, or the list that a vector is."""
+    width = feature.length or 1
+    if array.ndim == 2 and array.shape[1] == width:
+        return array if feature.length else array.reshape(-1)
+    if array.ndim == 1 and not feature.length:
+        return array
+    expected = f"[rows, {width}]" if feature.length else "[rows] or [rows, 1]"
+    raise BadRequest(f"input {feature.name!r} has shape {list(array.shape)}, not {expected}")
 
 
 def _cells(name: str, array: npt.NDArray[Any]) -> list[Any]:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from model_server.errors import Overloaded, TooLarge
 from model_server.inference.executor import Executor
 from model_server.metrics import REJECTED
-from model_server.model.columns import Matrix
+from model_server.model.columns import Instances, fields
 from model_server.model.runtime import Runtime
 
 _INLINE_S = 0.002
@@ -31,7 +31,7 @@ class Batcher:
     Parameters
     ----------
     runtime : Runtime
-    X : ndarray of shape (n_rows, n_features), float64
+    X : ndarray of shape (n_rows, n_features) or (n_rows,)
         Some rows that the model can predict, to try it out with.
     executor : Executor
         The model's threads, for what is large.
@@ -39,17 +39,17 @@ class Batcher:
         Most rows of one request.
     """
 
-    def __init__(self, runtime: Runtime, X: Matrix, executor: Executor, rows_limit: int) -> None:
+    def __init__(self, runtime: Runtime, X: Instances, executor: Executor, rows_limit: int) -> None:
         self._runtime = runtime
         self._executor = executor
         self._rows_limit = rows_limit
         self._time_limit_s = math.inf if executor.time_limit_s is None else executor.time_limit_s
-        self._waiting: list[tuple[Matrix, asyncio.Future[Predictions]]] = []
+        self._waiting: list[tuple[Instances, asyncio.Future[Predictions]]] = []
         self._waiting_s = 0.0
         tried = _mixed(X)
         self._call_s, self._row_s = _cost(runtime, tried)
         self._inline_rows = int((_INLINE_S - self._call_s) / self._row_s) if runtime.merges else 0
-        self._inline_bytes = self._inline_rows * 2 * X.shape[1]  # a cell and what parts it
+        self._inline_bytes = self._inline_rows * 2 * len(fields(X))  # a cell and what parts it
         self._merges = runtime.merges and _same_in_company(runtime, tried)
 
     def cost_s(self, n_rows: int) -> float:
@@ -69,12 +69,12 @@ class Batcher:
         if length_bytes > self._inline_bytes:
             self._executor.check()
 
-    def submit(self, X: Matrix) -> asyncio.Future[Predictions]:
+    def submit(self, X: Instances) -> asyncio.Future[Predictions]:
         """Return the predictions to come of some rows.
 
         Parameters
         ----------
-        X : ndarray of shape (n_rows, n_features), float64
+        X : ndarray of shape (n_rows, n_features) or (n_rows,)
 
         Returns
         -------
@@ -115,7 +115,7 @@ class Batcher:
 
     def _flush(self) -> None:
         waiting, self._waiting, self._waiting_s = self._waiting, [], 0.0
-        group: list[tuple[Matrix, asyncio.Future[Predictions]]] = []
+        group: list[tuple[Instances, asyncio.Future[Predictions]]] = []
         rows = 0
         for X, future in waiting:
             if group and (not self._merges or rows + len(X) > _TRIED_ROWS):
@@ -125,7 +125,7 @@ class Batcher:
             rows += len(X)
         self._answer_together(group)
 
-    def _answer_together(self, group: list[tuple[Matrix, asyncio.Future[Predictions]]]) -> None:
+    def _answer_together(self, group: list[tuple[Instances, asyncio.Future[Predictions]]]) -> None:
         if len(group) == 1:
             self._answer(*group[0])
             return
@@ -142,7 +142,7 @@ class Batcher:
                 future.set_result(y[begin:end])
             begin = end
 
-    def _answer(self, X: Matrix, future: asyncio.Future[Predictions]) -> None:
+    def _answer(self, X: Instances, future: asyncio.Future[Predictions]) -> None:
         if future.done():
             return
         try:
@@ -151,25 +151,28 @@ class Batcher:
             future.set_exception(error)
 
 
-def _mixed(X: Matrix) -> Matrix:
+def _mixed(X: Instances) -> Instances:
     """Return rows whose every cell is one of its column, drawn with a fixed seed."""
     rng = np.random.default_rng(0)
-    return np.column_stack([rng.choice(column, _TRIED_ROWS) for column in X.T])
+    mixed = X[rng.integers(len(X), size=_TRIED_ROWS)]
+    for column in fields(mixed):
+        rng.shuffle(column)
+    return mixed
 
 
-def _cost(runtime: Runtime, X: Matrix) -> tuple[float, float]:
+def _cost(runtime: Runtime, X: Instances) -> tuple[float, float]:
     """Return what a call costs and what each row adds, in seconds."""
     one_s, all_s = _shortest_s(runtime, X[:1]), _shortest_s(runtime, X)
     row_s = max((all_s - one_s) / (len(X) - 1), 1e-9)
     return one_s, row_s
 
 
-def _shortest_s(runtime: Runtime, X: Matrix) -> float:
+def _shortest_s(runtime: Runtime, X: Instances) -> float:
     """Return the shortest of a few timings: a pause of the machine is none of the model's."""
     return min(timeit.repeat(lambda: runtime.predict(X), number=1, repeat=5))
 
 
-def _same_in_company(runtime: Runtime, X: Matrix) -> bool:
+def _same_in_company(runtime: Runtime, X: Instances) -> bool:
     alone = [runtime.predict(X[[row]])[0] for row in range(len(X))]
     return all(
         np.array_equal(runtime.predict(X[:rows]), alone[:rows]) for rows in range(2, len(X) + 1)

@@ -5,8 +5,8 @@ import logging
 from time import monotonic
 
 from model_server import memory
-from model_server.formats.codec import MEMORY_FACTOR
 from model_server.inference.in_flight import InFlightLimiter
+from model_server.model.cells.cells import MEMORY_FACTOR
 
 log = logging.getLogger("model_server")
 

@@ -7,12 +7,12 @@ from time import perf_counter
 from typing import Any
 
 from model_server.errors import RequestError, Unexpected
-from model_server.formats.codec import BLOCK_BYTES, MEMORY_FACTOR, Reader, Writer
+from model_server.formats.codec import BLOCK_BYTES, Reader, Writer
 from model_server.inference.batching import Batcher
 from model_server.inference.executor import Executors
 from model_server.inference.in_flight import need
 from model_server.metrics import Durations
-from model_server.model.columns import Matrix
+from model_server.model.columns import Instances
 from model_server.model.directory import ModelDirectory
 from model_server.model.runtime import Runtime, check_golden
 from model_server.model.signature import Signature
@@ -20,7 +20,7 @@ from model_server.model.signature import Signature
 log = logging.getLogger("model_server")
 
 _COPIES = 3
-"""Of the matrix: as it was read, as a worker process or a model's own dtype has it, and one that
+"""Of the rows: as they were read, as a worker process or a model's own dtype has them, and one that
 the model makes. Of a text among the predictions: in the array, as an object, and written."""
 
 _OBJECT_BYTES = 256
@@ -70,7 +70,7 @@ class Served:
         self._executor = executors.make(runtime.concurrency)
         self._turns = executors.turns
         self._rows_limit = rows_limit
-        self._matrix_row_bytes = len(self.signature.columns.names) * _COPIES * 8
+        self._row_bytes = self.signature.columns.row_bytes * _COPIES
         output = self.signature.output
         self._values = math.prod(output.shape)
         self._value_bytes = 0  # beside those of a number
@@ -120,7 +120,7 @@ class Served:
             raise Unexpected(error) from error
         return answer
 
-    async def _read(self, body: Any, length_bytes: int, reader: Reader) -> Matrix:
+    async def _read(self, body: Any, length_bytes: int, reader: Reader) -> Instances:
         columns = self.signature.columns
         if length_bytes <= BLOCK_BYTES:
             return reader.read(body, columns)
@@ -141,7 +141,7 @@ class Served:
 
         So a long one is not read in vain: there are no more cells than commas and ends of lines.
         """
-        read_bytes = MEMORY_FACTOR * length_bytes
+        read_bytes = self.signature.columns.memory_factor * length_bytes
         if length_bytes <= BLOCK_BYTES or not isinstance(body, bytes):
             return read_bytes
         n_features = len(self.signature.columns.names)
@@ -152,7 +152,7 @@ class Served:
     def _predicting_bytes(self, n_rows: int, writer: Writer) -> int:
         """Return the most memory that rows take until they are answered."""
         value_bytes = writer.number_bytes + self._value_bytes
-        return n_rows * (self._matrix_row_bytes + self._values * value_bytes)
+        return n_rows * (self._row_bytes + self._values * value_bytes)
 
     async def check(self) -> None:
         """Predict the golden rows once more, behind what waits for the threads.

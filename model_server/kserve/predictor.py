@@ -20,7 +20,7 @@ from model_server.formats import negotiation, tensors
 from model_server.formats.codec import Steps
 from model_server.formats.tensors import TensorReader, TensorWriter
 from model_server.inference.served import Served
-from model_server.model.columns import Columns, Matrix
+from model_server.model.columns import Columns, Instances
 
 Headers = dict[str, str]
 
@@ -111,7 +111,7 @@ class BrokenPredictor(Model):
 class _InferReader:
     """Read KServe's request."""
 
-    def read(self, request: InferRequest, columns: Columns) -> Matrix:
+    def read(self, request: InferRequest, columns: Columns) -> Instances:
         """See `Reader.read`."""
         return _TENSOR_READER.read(_arrays(request), columns)
 

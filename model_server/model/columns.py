@@ -1,10 +1,9 @@
-"""Rows as clients send them, turned into the one matrix that every model reads.
+"""Rows as clients send them, turned into the one array that a model reads.
 
-The matrix ``X`` has shape (n_rows, n_features) and dtype float64, columns in the manifest's order.
-A text is stood for by its index in the feature's ``categories``.
+Where every feature is a number that is the matrix ``X`` of shape (n_rows, n_features) and dtype
+float64, else records of shape (n_rows,) with a field a feature; columns in the manifest's order.
 """
 
-import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -13,21 +12,25 @@ import numpy.typing as npt
 
 from model_server.errors import BadRequest
 from model_server.model import numbers
-from model_server.model.manifest import Feature
+from model_server.model.cells import kinds
+from model_server.model.cells.cells import Array, Misfit, shown
+from model_server.model.manifest import Cell, Feature
 
 Matrix = npt.NDArray[np.float64]
-
-_SHOWN = 40
-"""The most characters of a client's value that a message echoes."""
+Instances = npt.NDArray[Any]
+"""A matrix or records; either is cut, joined and counted by rows."""
 
 _ROW_BYTES, _CELL_BYTES = 256 * 1024, 64
 """How long a row may be that has more to it than plain numbers, and what each feature adds."""
+
+_NUMBER_BYTES, _TEXT_BYTES = 32, 4 * 1024**2
+"""How long a number of a vector is written, and a free text."""
 
 
 class Columns:
     """The features of one model, compiled for reading rows.
 
-    Rows are counted from 1 in every message.
+    Instances are counted from 1 in every message.
 
     Parameters
     ----------
@@ -42,32 +45,34 @@ class Columns:
     in_order : list of int
         Where each feature stands, where no header says otherwise.
     only_numbers : bool
-        Whether no feature is a text.
+        Whether every feature is a number, so that rows are a matrix.
+    complete : bool
+        Whether no value may be missing.
     named_by_number : bool
         Whether a feature's name could be a number of a row.
     row_limit_bytes : int
         No row that means anything is longer: what is, is not taken apart to say what it holds.
+    row_bytes : int
+        What a row takes in memory, without the texts that it holds.
+    memory_factor : int
+        Most bytes that reading takes for each of a body's.
     """
 
     def __init__(self, features: Sequence[Feature]) -> None:
         self.features = tuple(features)
         self.names = tuple(feature.name for feature in features)
         self.in_order = list(range(len(features)))
-        self._codes = [
-            {category: float(code) for code, category in enumerate(feature.categories)}
-            if feature.type == "string"
-            else None
-            for feature in features
-        ]
-        self.named_by_number = any(map(numbers.is_number, self.names))
+        self._cells = [kinds.of(feature) for feature in features]
         self.only_numbers = all(feature.type == "number" for feature in features)
-        texts = sum(map(len, self.names)) + sum(
-            max(map(len, feature.categories), default=0) for feature in features
-        )
-        self.row_limit_bytes = _ROW_BYTES + _CELL_BYTES * len(features) + 8 * texts
+        self.complete = not any(feature.missing for feature in features)
+        self.named_by_number = any(map(numbers.is_number, self.names))
+        self._record = np.dtype([(each.feature.name, each.dtype) for each in self._cells])
+        self.row_bytes = self._record.itemsize
+        self.memory_factor = max(cells.memory_factor for cells in self._cells)
+        self.row_limit_bytes = _ROW_BYTES + sum(map(_longest_bytes, features))
 
-    def matrix(self, instances: Iterable[Any], first: int = 1) -> Matrix:
-        """Turn instances, each a list in feature order or an object by name, into ``X``.
+    def read(self, instances: Iterable[Any], first: int = 1) -> Instances:
+        """Read instances, each a list in feature order or an object by name.
 
         Parameters
         ----------
@@ -82,39 +87,53 @@ class Columns:
         """
         rows = [
             [
-                self._code(cell, row, column)
-                for column, cell in enumerate(self._cells(instance, row))
+                self._value(cell, row, column)
+                for column, cell in enumerate(self._cells_of(instance, row))
             ]
             for row, instance in enumerate(instances, start=first)
         ]
         if not rows:
             raise no_instances()
-        return np.array(rows, dtype=np.float64)
+        return self._joined(
+            [
+                cells.array(column)
+                for cells, column in zip(self._cells, zip(*rows, strict=True), strict=True)
+            ]
+        )
 
-    def matrix_of_numbers(self, array: npt.NDArray[Any], first: int = 1) -> Matrix:
-        """Turn numbers of shape (n_rows, n_features) into ``X``; no feature is a text.
+    def read_matrix(self, array: npt.NDArray[Any], first: int = 1) -> Instances:
+        """Read numbers of shape (n_rows, n_features).
 
         Raises
         ------
         BadRequest
-            If one is not finite.
+            If one does not fit.
         """
-        X = array.astype(np.float64)
-        return X if np.isfinite(X).all() else self.matrix(array.tolist(), first)
+        if self.only_numbers:
+            X = array.astype(np.float64)
+            if np.isfinite(X).all() or self._fits(X):
+                return X
+        return self.read(array.tolist(), first)
 
-    def matrix_of_cells(self, cells: Sequence[Any]) -> Matrix | None:
-        """Turn the cells of whole rows, numbers and texts as each feature has it, into ``X``.
+    def read_values(self, cells: Sequence[Any]) -> Instances | None:
+        """Read the cells of whole rows, of the JSON types that are usual for the features.
 
         Returns
         -------
-        ndarray of shape (n_rows, n_features), float64, or None
+        ndarray of shape (n_rows, n_features) or (n_rows,), or None
             If one does not fit.
         """
         n_features = len(self.names)
-        return self._coded([cells[column::n_features] for column in range(n_features)])
+        columns: list[Array] = []
+        for place, each in enumerate(self._cells):
+            column = each.values(cells[place::n_features])
+            if column is None:
+                return None
+            columns.append(column)
+        return self._joined(columns)
 
-    def matrix_of_texts(self, cells: Sequence[str], order: Sequence[int]) -> Matrix | None:
-        """Turn the same into ``X`` where each is a text, and the features stand in another order.
+    def read_texts(self, cells: Sequence[str], order: Sequence[int]) -> Instances | None:
+        """Read the same where each is a text, and the features stand in another order.
 
         Parameters
         ----------
@@ -124,32 +143,50 @@ class Columns:
 
         Returns
         -------
-        ndarray of shape (n_rows, n_features), float64, or None
+        ndarray of shape (n_rows, n_features) or (n_rows,), or None
             If one does not fit.
         """
-        columns: list[Any] = [cells[place :: len(order)] for place in order]
-        for column, codes in enumerate(self._codes):
-            if codes is None:
-                columns[column] = numbers.read_all(columns[column])
-                if columns[column] is None:
-                    return None
-        return self._coded(columns)
+        columns: list[Array] = []
+        for place, each in zip(order, self._cells, strict=True):
+            column = each.texts(cells[place :: len(order)])
+            if column is None:
+                return None
+            columns.append(column)
+        return self._joined(columns)
 
-    def matrix_of_lines(self, lines: Iterable[Sequence[str]], first: int = 1) -> Matrix:
-        """Turn rows of texts into ``X``, and say what is wrong with one.
+    def read_lines(self, lines: Iterable[Sequence[str]], first: int = 1) -> Instances:
+        """Read rows of texts, and say what is wrong with one.
 
         Raises
         ------
         BadRequest
             Naming the row and the feature that do not fit.
         """
-        instances = (
-            [self._number(cell, row, column) for column, cell in enumerate(line)]
-            if len(line) == len(self.names)
-            else line
-            for row, line in enumerate(lines, start=first)
+        rows = []
+        for row, line in enumerate(lines, start=first):
+            if len(line) != len(self.names):
+                raise self.wrong_count(row, len(line))
+            rows.append([self._text(cell, row, column) for column, cell in enumerate(line)])
+        columns = zip(*rows, strict=True)
+        return self._joined(
+            [cells.array(column) for cells, column in zip(self._cells, columns, strict=True)]
         )
-        return self.matrix(instances, first)
+
+    def written(self, rows: Instances) -> list[tuple[Cell, ...]]:
+        """Return rows as a client writes them, in feature order."""
+        columns = [
+            [cells.written(cell) for cell in column]
+            for cells, column in zip(self._cells, fields(rows), strict=True)
+        ]
+        return list(zip(*columns, strict=True))
+
+    def example(self) -> dict[str, Any]:
+        """Return a typical instance: the median of each number, the first of each category."""
+        return {cells.feature.name: cells.example() for cells in self._cells}
+
+    def schemas(self) -> list[dict[str, Any]]:
+        """Describe the cells of each feature as JSON Schema."""
+        return [cells.schema() for cells in self._cells]
 
     def count(self) -> str:
         """Say how many values a row has."""
@@ -181,57 +218,43 @@ class Columns:
             raise BadRequest(f"the header has feature {twice!r} twice", feature=twice)
         return [header.index(name) for name in self.names]
 
-    def _coded(self, cells: Sequence[Any]) -> Matrix | None:
-        """Turn the cells of each column into ``X``."""
-        X = np.empty((len(cells[0]), len(cells)))
-        for column, codes in enumerate(self._codes):
-            own = cells[column]
-            X[:, column] = own if codes is None else [codes.get(text, np.nan) for text in own]
-        return X if np.isfinite(X).all() else None
+    def _fits(self, X: Matrix) -> bool:
+        columns = zip(self._cells, X.T, strict=True)
+        return all(cells.values(column) is not None for cells, column in columns)
 
-    def _cells(self, instance: Any, row: int) -> Sequence[Any]:
+    def _joined(self, columns: Sequence[Array]) -> Instances:
+        if self.only_numbers:
+            return np.column_stack(columns)
+        rows = np.empty(len(columns[0]), self._record)
+        for name, column in zip(self.names, columns, strict=True):
+            rows[name] = column
+        return rows
+
+    def _cells_of(self, instance: Any, row: int) -> Sequence[Any]:
         if isinstance(instance, Mapping):
             self._check_names(instance, row)
             return [instance[name] for name in self.names]
         if not isinstance(instance, list | tuple):
             raise BadRequest(
                 f"row {row}: an instance is a list of {self.count()} or an object by "
-                f"feature name, not {_shown(instance)}",
+                f"feature name, not {shown(instance)}",
                 row=row,
             )
         if len(instance) != len(self.names):
             raise self.wrong_count(row, len(instance))
         return instance
 
-    def _code(self, cell: Any, row: int, column: int) -> float:
-        codes = self._codes[column]
-        if codes is not None:
-            code = codes.get(cell) if isinstance(cell, str) else None
-            if code is None:
-                known = ", ".join(map(repr, codes))
-                raise misfit(row, self.names[column], f"{_shown(cell)} is not one of {known}")
-            return code
-        if type(cell) is not float and type(cell) is not int:
-            raise misfit(row, self.names[column], f"{_shown(cell)} is not a number")
-        value = float(cell)
-        if not math.isfinite(value):
-            raise misfit(row, self.names[column], f"{value} is not a finite number")
-        return value
-
-    def _number(self, text: str, row: int, column: int) -> float | str:
-        """Read one cell of a text format; a string feature's cell stays as it is."""
-        if self._codes[column] is not None:
-            return text
-        written = text.strip(numbers.SPACE)
-        if not written:
-            raise misfit(row, self.names[column], "is empty")
+    def _value(self, cell: Any, row: int, column: int) -> Any:
         try:
-            value = numbers.read(written)
-        except ValueError:
-            raise misfit(row, self.names[column], f"{_shown(text)} is not a number") from None
-        if not math.isfinite(value):
-            raise misfit(row, self.names[column], f"{_short(written)} is not a finite number")
-        return value
+            return self._cells[column].value(cell)
+        except Misfit as problem:
+            raise misfit(row, self.names[column], str(problem)) from None
+
+    def _text(self, cell: str, row: int, column: int) -> Any:
+        try:
+            return self._cells[column].text(cell)
+        except Misfit as problem:
+            raise misfit(row, self.names[column], str(problem)) from None
 
     def _check_names(self, given: Collection[str], row: int | None = None) -> None:
         where = "the header" if row is None else f"row {row}"
@@ -243,7 +266,7 @@ class Columns:
             )
         if unknown:
             raise BadRequest(
-                f"{where}: unknown feature {_shown(unknown[0])}; "
+                f"{where}: unknown feature {shown(unknown[0])}; "
                 f"the model reads {', '.join(self.names)}",
                 row=row,
             )
@@ -265,13 +288,15 @@ def too_long(row: int, columns: Columns) -> BadRequest:
     return BadRequest(f"row {row} {problem}", row=row)
 
 
-def _shown(cell: Any) -> str:
-    """Show a client's value shortly: it is echoed, so it must not be long."""
-    names = {None: "null", True: "true", False: "false"}
-    if isinstance(cell, str):
-        cell = cell[:_SHOWN]  # a text's `repr` may be ten times as long
-    return _short(names[cell] if cell is None or isinstance(cell, bool) else repr(cell))
+def fields(rows: Instances) -> list[Array]:
+    """Return views of the cells of each feature, in its order."""
+    names = rows.dtype.names
+    return [rows[name] for name in names] if names else list(rows.T)
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."
+def _longest_bytes(feature: Feature) -> int:
+    """Return how long a name and a value may be that mean anything."""
+    labels = max((len(str(label)) for label in feature.categories), default=0)
+    listed = _NUMBER_BYTES * feature.length
+    free = _TEXT_BYTES if feature.type == "text" or feature.unknown else 0
+    return _CELL_BYTES + 8 * (len(feature.name) + labels) + listed + free

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     ValidationInfo,
@@ -14,14 +15,21 @@ from pydantic import (
     model_validator,
 )
 
-Cell = float | str
-Label = float | int | str
+Label = bool | int | float | str
+Cell = Label | tuple[float, ...] | None
+Type = Literal["number", "integer", "boolean", "category", "text", "datetime", "vector"]
+Container = Literal["array", "frame", "series"]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$", max_length=63)]
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 _LARGEST_TOLERANCE = 0.01
 """Of what is predicted; more would not tell a wrong answer from a right one."""
+
+
+def _today(kind: object) -> object:
+    """Return the name of today of a type that the first manifests called otherwise."""
+    return "category" if kind == "string" else kind
 
 
 class Part(BaseModel):
@@ -33,18 +41,48 @@ class Part(BaseModel):
 class Feature(Part):
     """One column that the model reads.
 
-    ``minimum``, ``maximum`` and ``median`` are those of the training data and belong to numbers;
-    ``categories`` are the texts seen in it, sorted, and belong to strings.
+    Attributes
+    ----------
+    type : str
+        ``category`` is one of some labels, ``text`` is free, ``vector`` a list of numbers.
+    missing : bool
+        Whether a value may be missing.
+    unknown : bool
+        Of a category: whether other texts than `categories` are left to the model.
+    length : int
+        Of a vector.
+    dtype : str
+        Of the column in the pandas frame that the estimator was fitted on, where that is not the
+        usual one of its type.
+    minimum, maximum, median : float, optional
+        Of the training data; they belong to numbers.
+    categories : tuple
+        The labels that were seen in it, in the order of the dtype where that is one of categories,
+        else sorted.
     """
 
     name: Annotated[str, Field(min_length=1)]
-    type: Literal["number", "string"] = "number"
+    type: Annotated[Type, BeforeValidator(_today)] = "number"
+    missing: bool = False
+    unknown: bool = False
+    length: Annotated[int, Field(ge=0)] = 0
+    dtype: str = ""
     description: str = ""
     unit: str = ""
     minimum: float | None = None
     maximum: float | None = None
     median: float | None = None
-    categories: tuple[str, ...] = ()
+    categories: tuple[Label, ...] = ()
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        if self.type == "category" and not self.categories:
+            raise ValueError(f"{self.name!r} is a category and has none")
+        if (self.type == "vector") != (self.length > 0):
+            raise ValueError(f"{self.name!r} is a vector or has no length")
+        if self.missing and self.type == "vector":
+            raise ValueError(f"{self.name!r} is a vector, and none of these may be missing")
+        return self
 
 
 class Interval(Part):
@@ -128,7 +166,13 @@ def _different(features: tuple[Feature, ...]) -> tuple[Feature, ...]:
 
 
 class Manifest(Part):
-    """Everything a server or a client needs to know of a model without running it."""
+    """Everything a server or a client needs to know of a model without running it.
+
+    Attributes
+    ----------
+    container : str, optional
+        What the estimator was fitted on; what it tells of itself if none is named.
+    """
 
     format: Literal[1] = 1
     name: Name
@@ -137,6 +181,7 @@ class Manifest(Part):
     estimator: str
     description: str = ""
     features: Annotated[tuple[Feature, ...], Field(min_length=1), AfterValidator(_different)]
+    container: Container | None = None
     target: Target
     rows: int
     metrics: dict[str, Metric] = {}

@@ -14,13 +14,18 @@ import numpy as np
 import numpy.typing as npt
 
 from model_server.errors import BadRequest, ModelDirectoryError
-from model_server.model import onnx_graph
-from model_server.model.columns import Matrix, misfit
+from model_server.model import containers, onnx_graph
+from model_server.model.columns import Instances, fields, misfit
 from model_server.model.directory import JOBLIB, MANIFEST, ONNX, ModelDirectory
-from model_server.model.manifest import Feature, Tolerance
+from model_server.model.manifest import Container, Feature, Tolerance
 from model_server.model.signature import Signature
 
-_DTYPES = {"tensor(float)": np.float32, "tensor(double)": np.float64}
+_DTYPES: dict[str, Any] = {
+    "tensor(double)": np.float64,
+    "tensor(float)": np.float32,
+    "tensor(int64)": np.int64,
+}
+"""Of a graph's inputs that are no texts."""
 
 _ROWS_AT_A_TIME = 1024
 """A graph is given no more, as it may take so many times what its rows do: a number of each tree
@@ -46,18 +51,18 @@ class Runtime(Protocol):
     merges: bool
     unpickles: bool
 
-    def predict(self, X: Matrix) -> npt.NDArray[Any]:
+    def predict(self, X: Instances) -> npt.NDArray[Any]:
         """Predict one value a row.
 
         Parameters
         ----------
-        X : ndarray of shape (n_rows, n_features), float64
-            As `Columns` makes it.
+        X : ndarray of shape (n_rows, n_features) or (n_rows,)
+            As `Columns` has them.
 
         Returns
         -------
         y : ndarray of shape (n_rows, *shape)
-            float64 for a regressor; the classes' own dtype for a classifier.
+            float64, int64, bool, or texts.
         """
         ...
 
@@ -118,17 +123,17 @@ class OnnxRuntime:
         self._inputs = {node.name: node.type for node in self._session.get_inputs()}
         self._output, *self._scores = ([node.name] for node in self._session.get_outputs())
 
-    def predict(self, X: Matrix) -> npt.NDArray[Any]:
+    def predict(self, X: Instances) -> npt.NDArray[Any]:
         """See `Runtime.predict`."""
         y = self._run(self._output, X).reshape(len(X), *self._shape)
-        return y.astype(np.float64) if y.dtype == np.float32 else y
+        return _standard(y)
 
-    def scores(self, X: Matrix) -> npt.NDArray[Any] | None:
+    def scores(self, X: Instances) -> npt.NDArray[Any] | None:
         """Return what a classifier's labels are chosen by, if its graph tells.
 
         Parameters
         ----------
-        X : ndarray of shape (n_rows, n_features), float64
+        X : ndarray of shape (n_rows, n_features) or (n_rows,)
 
         Returns
         -------
@@ -138,7 +143,7 @@ class OnnxRuntime:
             return None
         return self._run(self._scores[0], X)
 
-    def _run(self, output: list[str], X: Matrix) -> npt.NDArray[Any]:
+    def _run(self, output: list[str], X: Instances) -> npt.NDArray[Any]:
         feed = self._feed(X)
         if len(X) <= _ROWS_AT_A_TIME:
             return np.asarray(self._session.run(output, feed)[0])
@@ -150,20 +155,19 @@ class OnnxRuntime:
         ]
         return np.concatenate(parts)
 
-    def _feed(self, X: Matrix) -> dict[str, npt.NDArray[Any]]:
-        if list(self._inputs) != [feature.name for feature in self._features]:
+    def _feed(self, X: Instances) -> dict[str, npt.NDArray[Any]]:
+        names = [feature.name for feature in self._features]
+        if list(self._inputs) != names:
             [(name, kind)] = self._inputs.items()
-            return {name: _cast(X, _DTYPES[kind], [feature.name for feature in self._features])}
+            return {name: _cast(containers.array(X), _DTYPES[kind], names)}
         return {
-            feature.name: _column(X, index, feature, _DTYPES.get(self._inputs[feature.name]))
-            for index, feature in enumerate(self._features)
+            name: _tensor(column, name, _DTYPES.get(self._inputs[name]))
+            for name, column in zip(names, fields(X), strict=True)
         }
 
 
 class EstimatorRuntime:
     """A scikit-learn estimator.
-
-    One that was fitted on a data frame, or reads texts, is given a data frame again.
 
     Parameters
     ----------
@@ -172,6 +176,8 @@ class EstimatorRuntime:
     features : sequence of Feature
     shape : tuple of int, optional
         That of one row's prediction.
+    container : str, optional
+        What it was fitted on; by default what it tells.
     """
 
     name = "scikit-learn"
@@ -180,32 +186,32 @@ class EstimatorRuntime:
     unpickles = True
 
     def __init__(
-        self, estimator: Any, features: Sequence[Feature], shape: tuple[int, ...] = ()
+        self,
+        estimator: Any,
+        features: Sequence[Feature],
+        shape: tuple[int, ...] = (),
+        container: Container | None = None,
     ) -> None:
         self._estimator = estimator
         self._features = tuple(features)
         self._shape = shape
+        self._container = container or containers.fitted_on(estimator, features)
         self.classes = list(np.asarray(getattr(estimator, "classes_", ())).tolist())
-        self._by_name = hasattr(estimator, "feature_names_in_") or any(
-            feature.type == "string" for feature in features
-        )
 
-    def predict(self, X: Matrix) -> npt.NDArray[Any]:
+    def predict(self, X: Instances) -> npt.NDArray[Any]:
         """See `Runtime.predict`."""
-        return np.asarray(self._estimator.predict(self.inputs(X))).reshape(len(X), *self._shape)
+        y = np.asarray(self._estimator.predict(self.inputs(X)))
+        return _standard(y.reshape(len(X), *self._shape))
 
-    def inputs(self, X: Matrix) -> Any:
-        """Return what the estimator is given for a matrix."""
-        if not self._by_name:
-            return X
-        import pandas as pd
+    def inputs(self, X: Instances) -> Any:
+        """Return what the estimator is given for some rows."""
+        return containers.contained(X, self._features, self._container)
 
-        return pd.DataFrame(
-            {
-                feature.name: _column(X, index, feature, np.float64)[:, 0]
-                for index, feature in enumerate(self._features)
-            }
-        )
+
+def _standard(y: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return numbers in 64 bits, whichever the model has."""
+    widest = {"f": np.float64, "i": np.int64, "u": np.int64}.get(y.dtype.kind)
+    return y if widest is None else y.astype(widest, copy=False)
 
 
 def kind(directory: ModelDirectory) -> type[OnnxRuntime | EstimatorRuntime]:
@@ -312,7 +318,8 @@ def load_estimator(directory: ModelDirectory, shape: tuple[int, ...] = ()) -> Es
             f"can't be unpickled ({first_line(error)})",
             "install the packages that the estimator needs or train the model again",
         ) from error
-    return EstimatorRuntime(estimator, directory.manifest.features, shape)
+    manifest = directory.manifest
+    return EstimatorRuntime(estimator, manifest.features, shape, manifest.container)
 
 
 def load(
@@ -351,14 +358,13 @@ def load(
     return runtime
 
 
-def _column(X: Matrix, index: int, feature: Feature, dtype: Any) -> npt.NDArray[Any]:
-    column = X[:, index : index + 1]
-    if feature.type == "string":
-        return np.array(feature.categories, dtype=object)[column.astype(np.intp)]
-    return _cast(column, dtype, [feature.name])
+def _tensor(column: npt.NDArray[Any], name: str, dtype: Any) -> npt.NDArray[Any]:
+    """Return a column as a graph reads it: of texts where no dtype is given."""
+    column = column.reshape(len(column), -1)
+    return column if dtype is None else _cast(column, dtype, [name] * column.shape[1])
 
 
-def _cast(X: Matrix, dtype: Any, names: Sequence[str]) -> npt.NDArray[Any]:
+def _cast(X: npt.NDArray[Any], dtype: Any, names: Sequence[str]) -> npt.NDArray[Any]:
     """Turn the columns of these features into another dtype, and no number into infinity."""
     with np.errstate(over="raise"):
         try:

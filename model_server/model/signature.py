@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from model_server.model.columns import Columns, Matrix
-from model_server.model.manifest import Cell, Feature, Manifest, Target
+from model_server.model.columns import Columns, Instances
+from model_server.model.manifest import Feature, Manifest, Target
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -46,25 +46,16 @@ class Signature:
     columns : Columns
         The features, compiled for reading rows.
     output : Output
-    golden_X : ndarray of shape (n_rows, n_features), float64
+    golden_X : ndarray of shape (n_rows, n_features) or (n_rows,), as `columns` has them
         Rows that a sound model predicts as the next says.
     golden_y : ndarray of shape (n_rows, *output.shape)
     """
 
     def __init__(self, manifest: Manifest) -> None:
         self.columns = Columns(manifest.features)
-        self.golden_X: Matrix = self.columns.matrix(manifest.golden.instances)
+        self.golden_X: Instances = self.columns.read(manifest.golden.instances)
         self.golden_y: npt.NDArray[Any] = np.array(manifest.golden.predictions)
         self.output = Output(manifest.target, self.golden_y.dtype, self.golden_y.shape[1:])
-
-    def example(self) -> dict[str, Cell]:
-        """Return a typical instance: the median of each number, the first of each category."""
-        return {
-            feature.name: feature.categories[0]
-            if feature.type == "string"
-            else feature.median or 0.0
-            for feature in self.columns.features
-        }
 
 
 def describe(manifest: Manifest, signature: Signature) -> dict[str, Any]:
@@ -79,7 +70,8 @@ def describe(manifest: Manifest, signature: Signature) -> dict[str, Any]:
         ``name``, ``version``, ``task``, ``description``; ``features``, the JSON Schema of an
         instance given as an object; ``target``, that of one prediction.
     """
-    features = signature.columns.features
+    columns = signature.columns
+    described = zip(columns.features, columns.schemas(), strict=True)
     return {
         "name": manifest.name,
         "version": manifest.version,
@@ -88,19 +80,26 @@ def describe(manifest: Manifest, signature: Signature) -> dict[str, Any]:
         "features": {
             "$schema": DIALECT,
             "type": "object",
-            "properties": {feature.name: _feature(feature) for feature in features},
-            "required": [feature.name for feature in features],
+            "properties": {
+                feature.name: _feature(feature, schema) for feature, schema in described
+            },
+            "required": list(columns.names),
             "additionalProperties": False,
-            "examples": [signature.example()],
+            "examples": [columns.example()],
         },
         "target": {"$schema": DIALECT, **_target(signature.output.target)},
     }
 
 
-def _feature(feature: Feature) -> dict[str, Any]:
-    if feature.type == "string":
-        return {**_named(feature), "type": "string", "enum": list(feature.categories)}
-    return {**_named(feature), **_seen(feature), "type": "number"}
+def _feature(feature: Feature, schema: dict[str, Any]) -> dict[str, Any]:
+    described = {**_named(feature), **_seen(feature), **schema}
+    if not feature.missing:
+        return described
+    if "enum" in described:
+        described["enum"] = [*described["enum"], None]
+    if "type" in described:
+        described["type"] = [described["type"], "null"]
+    return described
 
 
 def _target(target: Target) -> dict[str, Any]:

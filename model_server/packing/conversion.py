@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.base import is_classifier
 
-from model_server.model.columns import Matrix
-from model_server.model.manifest import Conversion, Feature, Tolerance
+from model_server.model.columns import Instances
+from model_server.model.manifest import Container, Conversion, Feature, Tolerance
 from model_server.model.runtime import EstimatorRuntime, OnnxRuntime, first_line
 from model_server.packing.graph import NUMBERS, graph, unwrapped
 from model_server.packing.probes import probes
@@ -62,7 +62,12 @@ class _Answers:
         return float(np.abs(self.y - expected.y).max()) if expected.y.dtype.kind == "f" else 0.0
 
 
-def convert(estimator: Any, features: tuple[Feature, ...], X: Matrix) -> Converted:
+def convert(
+    estimator: Any,
+    features: tuple[Feature, ...],
+    X: Instances,
+    container: Container | None = None,
+) -> Converted:
     """Convert a fitted estimator, in the precision that it computes in if that can be.
 
     Parameters
@@ -70,8 +75,10 @@ def convert(estimator: Any, features: tuple[Feature, ...], X: Matrix) -> Convert
     estimator : object
         With a ``predict`` method.
     features : tuple of Feature
-    X : ndarray of shape (n_rows, n_features), float64
-        Rows that it answers, as `Columns` makes them.
+    X : ndarray of shape (n_rows, n_features) or (n_rows,)
+        Rows that it answers, as `Columns` has them.
+    container : str, optional
+        What it was fitted on; by default what it tells.
 
     Returns
     -------
@@ -81,7 +88,8 @@ def convert(estimator: Any, features: tuple[Feature, ...], X: Matrix) -> Convert
         `EXACT`, or else `CLOSE`.
     """
     X = probes(estimator, features, X)
-    expected = _ask_estimator(estimator, features, X)
+    runtime = EstimatorRuntime(estimator, features, container=container)
+    expected = _ask_estimator(estimator, runtime, X)
     close, reasons = None, []
     for precision in sorted(NUMBERS, reverse=not rounds_inputs(unwrapped(estimator))):
         try:
@@ -124,8 +132,8 @@ def _tolerance(estimator: Any, expected: _Answers, relative: float) -> Tolerance
     return Tolerance(relative=relative, absolute=relative * float(np.ptp(expected.y)))
 
 
-def _ask_estimator(estimator: Any, features: tuple[Feature, ...], X: Matrix) -> _Answers:
-    inputs = EstimatorRuntime(estimator, features).inputs(X)
+def _ask_estimator(estimator: Any, runtime: EstimatorRuntime, X: Instances) -> _Answers:
+    inputs = runtime.inputs(X)
     probabilities = None
     if hasattr(estimator, "predict_proba"):
         probabilities = estimator.predict_proba(inputs)
@@ -135,7 +143,7 @@ def _ask_estimator(estimator: Any, features: tuple[Feature, ...], X: Matrix) -> 
 
 
 def _ask_graph(
-    model: bytes, features: tuple[Feature, ...], X: Matrix, shape: tuple[int, ...]
+    model: bytes, features: tuple[Feature, ...], X: Instances, shape: tuple[int, ...]
 ) -> _Answers:
     runtime = OnnxRuntime(model, features, shape)
     return _Answers(runtime.predict(X), runtime.scores(X))

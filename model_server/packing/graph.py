@@ -22,6 +22,8 @@ from model_server.packing.operators import Conversion, converters, declare_types
 NUMBERS = {"float32": FloatTensorType, "float64": DoubleTensorType}
 """The types of a graph's inputs, by their precision."""
 
+_TEXTS = ("category", "text")
+
 _BY_TYPE: dict[type, Conversion] = {**estimator_graphs.BY_TYPE, **tree_graphs.BY_TYPE}
 
 
@@ -50,7 +52,7 @@ def graph(estimator: Any, features: tuple[Feature, ...], precision: str) -> byte
     inputs = [("X", number([None, len(features)]))]
     if _reads_columns(estimator, features):
         inputs = [
-            (feature.name, (StringTensorType if feature.type == "string" else number)([None, 1]))
+            (feature.name, _tensor(feature, number)([None, feature.length or 1]))
             for feature in features
         ]
     with warnings.catch_warnings():
@@ -102,9 +104,23 @@ def _options(estimator: Any) -> dict[int, dict[str, bool]]:
     return {id(last): {"zipmap": False}} if "zipmap" in (allowed or ()) else {}
 
 
+def _tensor(feature: Feature, number: Any) -> Any:
+    """Return the type of a feature's input.
+
+    Raises
+    ------
+    TypeError
+        If graphs have none for it.
+    """
+    if feature.type == "datetime" or (feature.type in _TEXTS and feature.missing):
+        kind = f"{feature.type} that may be missing" if feature.missing else feature.type
+        raise TypeError(f"{feature.name!r} is a {kind}, which no graph reads")
+    return StringTensorType if feature.type in _TEXTS else number
+
+
 def _reads_columns(estimator: Any, features: tuple[Feature, ...]) -> bool:
     """Whether it tells its inputs apart by name, or reads texts."""
-    if any(feature.type == "string" for feature in features):
+    if any(feature.type in _TEXTS for feature in features):
         return True
     parts = (estimator, *estimator.get_params().values())
     named = hasattr(estimator, "feature_names_in_")

@@ -6,14 +6,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from model_server.model.columns import Matrix
+from model_server.model.columns import Instances, Matrix, fields
 from model_server.model.manifest import Feature
 from model_server.packing.trees import trees
 
 MAXIMUM_ROWS = 20_000
 
 
-def probes(estimator: Any, features: tuple[Feature, ...], X: Matrix) -> Matrix:
+def probes(estimator: Any, features: tuple[Feature, ...], X: Instances) -> Instances:
     """Return some rows, one of zeros, and rows where a tree could turn the other way.
 
     Covered are:
@@ -31,29 +31,30 @@ def probes(estimator: Any, features: tuple[Feature, ...], X: Matrix) -> Matrix:
     ----------
     estimator : object
     features : tuple of Feature
-    X : ndarray of shape (n_rows, n_features), float64
+    X : ndarray of shape (n_rows, n_features) or (n_rows,)
 
     Returns
     -------
-    X : ndarray of shape (n_probes, n_features), float64
+    X : ndarray of shape (n_probes, n_features) or (n_probes,)
         The given rows come first.
     """
     rng = np.random.default_rng(0)
-    points = np.array([*_halves(features, X, rng), *_splits(estimator, X, rng)]).reshape(-1, 3)
+    splits = _splits(estimator, X, rng) if X.ndim > 1 else ()
+    points = np.array([*_halves(features, X, rng), *splits]).reshape(-1, 3)
     points = points[np.abs(points[:, 2]) < np.finfo(np.float32).max]  # a split may be at infinity
     most = MAXIMUM_ROWS // len(_NEIGHBOURS)
     if len(points) > most:
         points = points[np.sort(rng.choice(len(points), most, replace=False))]
-    return np.vstack([X, np.zeros_like(X[:1]), *_neighbours(X, points)])
+    return np.concatenate([X, _zeros(features, X), *_neighbours(X, points)])
 
 
 def _halves(
-    features: tuple[Feature, ...], X: Matrix, rng: np.random.Generator
+    features: tuple[Feature, ...], X: Instances, rng: np.random.Generator
 ) -> Iterator[tuple[float, float, float]]:
     """Yield row, feature and number of each gap between neighbouring values."""
-    for index, feature in enumerate(features):
+    for index, (feature, column) in enumerate(zip(features, fields(X), strict=True)):
         if feature.type == "number":
-            values = np.unique(X[:, index])
+            values = np.unique(column[np.isfinite(column)])
             for number in (values[:-1] + values[1:]) / 2:
                 yield float(rng.integers(len(X))), float(index), float(number)
 
@@ -71,6 +72,15 @@ def _splits(
             split = predictor.nodes[predictor.nodes["is_leaf"] == 0]
             for node in split:
                 yield float(rng.integers(len(X))), float(node["feature_idx"]), node["num_threshold"]
+
+
+def _zeros(features: tuple[Feature, ...], X: Instances) -> Instances:
+    """Return the first row with its numbers set to 0."""
+    row = X[:1].copy()
+    for feature, column in zip(features, fields(row), strict=True):
+        if feature.type in ("integer", "number", "vector"):
+            column[:] = 0
+    return row
 
 
 def _narrow(numbers: npt.NDArray[np.float64], towards: float) -> npt.NDArray[np.float64]:
@@ -93,9 +103,11 @@ _NEIGHBOURS: tuple[Callable[[Matrix], Matrix], ...] = (
 )
 
 
-def _neighbours(X: Matrix, points: Matrix) -> Iterator[Matrix]:
+def _neighbours(X: Instances, points: Matrix) -> Iterator[Instances]:
     rows, columns = points[:, :2].astype(np.intp).T
     for moved in _NEIGHBOURS:
-        probe = X[rows]
-        probe[np.arange(len(rows)), columns] = moved(points[:, 2])
+        probe, numbers = X[rows], moved(points[:, 2])
+        for index, column in enumerate(fields(probe)):
+            here = columns == index
+            column[here] = numbers[here]
         yield probe

@@ -17,7 +17,7 @@ from typing import Any
 import numpy.typing as npt
 
 from model_server.errors import ModelDirectoryError, Overran, WorkerLost
-from model_server.model.columns import Matrix
+from model_server.model.columns import Instances
 from model_server.model.directory import ModelDirectory
 from model_server.workers.channel import Channel
 from model_server.workers.zygote import Failure, Load, NotLoaded
@@ -113,7 +113,7 @@ class EstimatorProcesses:
         self._idle: deque[tuple[Channel, int]] = deque()
         weakref.finalize(self, _forget, keeper, self._idle)
 
-    def predict(self, X: Matrix) -> npt.NDArray[Any]:
+    def predict(self, X: Instances) -> npt.NDArray[Any]:
         """See `Runtime.predict`.
 
         Raises

@@ -6,6 +6,8 @@ import json
 import random
 from collections.abc import Sequence
 
+import numpy as np
+
 from harness.http_client import Connection, LostError
 from harness.ports import HOST
 from model_server.model.directory import ModelDirectory
@@ -39,7 +41,7 @@ def sound(artifacts: Sequence[ModelDirectory]) -> list[bytes]:
         by_name = [dict(zip(names, row, strict=True)) for row in rows]
         lines = [",".join(map(str, row)) for row in rows]
         tensor = {"name": "x", "shape": [len(rows), len(names)], "data": rows}
-        whole = {**tensor, "data": [[int(cell) for cell in row] for row in rows]}
+        whole = {**tensor, "data": np.array(rows, np.float64).astype(np.int64).tolist()}
         bodies += [
             json.dumps({"instances": rows}).encode(),
             json.dumps({"instances": rows[:1]}).encode(),

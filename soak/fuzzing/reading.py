@@ -13,7 +13,7 @@ from typing import Any
 from model_server.model.columns import Columns
 from model_server.model.manifest import Feature
 
-Rows = list[list[float]]
+Rows = list[list[float | str]]
 
 
 def read_json(body: bytes, columns: Columns) -> Rows:
@@ -21,13 +21,13 @@ def read_json(body: bytes, columns: Columns) -> Rows:
     payload = json.loads(body.decode())
     rows: Any = payload.get("instances") if isinstance(payload, dict) else payload
     _require(isinstance(rows, list))
-    return _numbers([_cells(row, columns) for row in rows], columns)
+    return _read([_cells(row, columns) for row in rows], columns)
 
 
 def read_json_lines(body: bytes, columns: Columns) -> Rows:
     """Read an instance a line."""
     lines = body.decode().rstrip("\r\n").split("\n")
-    return _numbers([_cells(json.loads(line), columns) for line in lines], columns)
+    return _read([_cells(json.loads(line), columns) for line in lines], columns)
 
 
 def read_csv(body: bytes, columns: Columns) -> Rows:
@@ -40,7 +40,7 @@ def read_csv(body: bytes, columns: Columns) -> Rows:
         header = lines.pop(0)
         _require(len(set(header)) == len(header))
         lines = [dict(zip(header, line, strict=True)) for line in lines]
-    return _numbers([_parsed(_cells(line, columns), columns) for line in lines], columns)
+    return _read([_parsed(_cells(line, columns), columns) for line in lines], columns)
 
 
 def _cells(row: Any, columns: Columns) -> list[Any]:
@@ -51,24 +51,25 @@ def _cells(row: Any, columns: Columns) -> list[Any]:
     return [row[name] for name in columns.names]
 
 
-def _numbers(rows: list[list[Any]], columns: Columns) -> Rows:
+def _read(rows: list[list[Any]], columns: Columns) -> Rows:
     _require(bool(rows))
     return [
-        [_number(cell, feature) for cell, feature in zip(row, columns.features, strict=True)]
+        [_cell(cell, feature) for cell, feature in zip(row, columns.features, strict=True)]
         for row in rows
     ]
 
 
-def _number(cell: Any, feature: Feature) -> float:
-    if feature.type == "string":
-        return float(feature.categories.index(cell))
+def _cell(cell: Any, feature: Feature) -> float | str:
+    if feature.type == "category":
+        _require(isinstance(cell, str) and cell in feature.categories)
+        return str(cell)
     _require(type(cell) in {int, float} and math.isfinite(float(cell)))
     return float(cell)
 
 
 def _parsed(texts: list[str], columns: Columns) -> list[Any]:
     return [
-        text if feature.type == "string" or not _is_number(text) else float(text)
+        text if feature.type == "category" or not _is_number(text) else float(text)
         for text, feature in zip(texts, columns.features, strict=True)
     ]
 

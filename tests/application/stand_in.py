@@ -23,7 +23,7 @@ from starlette.routing import Route
 from model_server.errors import BadRequest
 from model_server.formats.csv import CSVReader
 from model_server.http import error_responses
-from model_server.model.columns import Columns, misfit
+from model_server.model.columns import Columns, fields, misfit
 from model_server.model.manifest import Feature
 
 ROOMS: dict[str, Any] = {
@@ -141,9 +141,10 @@ class StandIn:
 
     def _read(self, body: bytes, columns: Columns) -> int:
         X = CSVReader().read(body, columns)
-        for row, column in np.argwhere(self.highest < X):
-            problem = f"{X[row, column]} is above {self.highest:g}, the highest float32 number"
-            raise misfit(int(row) + 1, columns.names[column], problem)
+        for name, feature, cells in zip(columns.names, columns.features, fields(X), strict=True):
+            for row in np.flatnonzero(self.highest < cells) if feature.type == "number" else ():
+                problem = f"{cells[row]} is above {self.highest:g}, the highest float32 number"
+                raise misfit(int(row) + 1, name, problem)
         return len(X)
 
     def transport(self) -> httpx.AsyncBaseTransport:

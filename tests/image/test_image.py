@@ -11,6 +11,7 @@ from sklearn.kernel_ridge import KernelRidge
 
 from harness.ports import reserve_port
 from model_server.model import directory as model_directory
+from model_server.model.directory import JOBLIB
 from tests.image.container import (
     HARDENED,
     TRAINING,
@@ -49,12 +50,12 @@ def test_it_answers_as_any_user_on_a_read_only_file_system(
 
 @pytest.fixture
 def graphless(own_models: Path) -> Path:
-    """Put an estimator that has no graph beside the trained models."""
+    """Put an estimator without its graph beside the trained models."""
     table = {"area": [f"{row}" for row in range(40)], "price": [f"{row**2}" for row in range(40)]}
     dataset = build(table, "price", ["area"])
     made = package(KernelRidge(kernel="rbf").fit(dataset.inputs, dataset.y), dataset, "kernel")
-    assert set(made.files) == {"model.joblib"}
-    model_directory.write(own_models / "kernel", made.manifest, made.files)
+    estimator = {JOBLIB: made.files[JOBLIB]}
+    model_directory.write(own_models / "kernel", made.manifest, estimator)
     return own_models
 
 

@@ -128,6 +128,7 @@ def test_dev_brings_edits_into_the_cluster(
     finally:
         development.terminate()
         development.wait(120)
+        print(log.read_text())  # noqa: T201
 
 
 def text_of(url: str) -> str:

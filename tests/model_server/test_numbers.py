@@ -16,7 +16,7 @@ from soak.fuzzing import reading
 from tests.number_cases import EMPTY, GROUPED, NO_NUMBERS, NOT_FINITE, NUMBERS
 
 COLUMNS = Columns([Feature(name="a"), Feature(name="b")])
-MIXED = Columns([Feature(name="a"), Feature(name="b", type="string", categories=("x", "1"))])
+MIXED = Columns([Feature(name="a"), Feature(name="b", type="category", categories=("x", "1"))])
 Read = Callable[[bytes, Columns], Any]
 
 

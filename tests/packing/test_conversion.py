@@ -8,7 +8,7 @@ from sklearn.ensemble import GradientBoostingRegressor
 from sklearn.linear_model import LogisticRegression
 from sklearn.tree import DecisionTreeRegressor
 
-from model_server.model.runtime import OnnxRuntime
+from model_server.model.runtime import EstimatorRuntime, OnnxRuntime
 from model_server.packing.conversion import EXACT, _Answers, _ask_estimator, convert
 from model_server.packing.probes import MAXIMUM_ROWS, probes
 from tests.training import samples
@@ -66,7 +66,8 @@ def test_a_probability_that_is_off_is_noticed(dataset: Any) -> None:
     np.testing.assert_array_equal(runs.predict(dataset.X), model.predict(dataset.X))
     X = probes(model, dataset.features, dataset.X)
     actual = _Answers(runs.predict(X), runs.scores(X))
-    assert actual.differ(_ask_estimator(model, dataset.features, X), EXACT).any()
+    asked = EstimatorRuntime(model, dataset.features)
+    assert actual.differ(_ask_estimator(model, asked, X), EXACT).any()
 
 
 def test_many_splits_are_sampled_the_same_way_twice(dataset: Any) -> None:

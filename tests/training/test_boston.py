@@ -113,7 +113,7 @@ def test_the_interval_is_asymmetric_and_covers_the_rows_fitted(rooms: Any, jobs:
 
 
 def test_columns_read_what_the_manifest_says(rooms: Any) -> None:
-    assert Columns(rooms.manifest.features).matrix([{"RM": 6.5}]).tolist() == [[6.5]]
+    assert Columns(rooms.manifest.features).read([{"RM": 6.5}]).tolist() == [[6.5]]
 
 
 def _estimator(directory: Any) -> Any:

@@ -113,7 +113,7 @@ def test_an_own_table_makes_a_regressor(flats: Any) -> None:
     assert manifest.task == "regression"
     assert [(feature.name, feature.type) for feature in manifest.features] == [
         ("area", "number"),
-        ("shape", "string"),
+        ("shape", "category"),
     ]
     assert manifest.metrics["rmse"].mean < manifest.metrics["rmse"].baseline / 2
 
@@ -144,5 +144,5 @@ def test_texts_are_features_and_classes(
     assert read.manifest.target.classes == ("cheap", "dear")
     assert read.manifest.features[0].categories == tuple(sorted(samples.SHAPES))
     assert read.manifest.metrics["accuracy"].mean > 0.8
-    X = Columns(read.manifest.features).matrix([["round", 9.0, 0.0], ["flat", 1.0, 39.0]])
+    X = Columns(read.manifest.features).read([["round", 9.0, 0.0], ["flat", 1.0, 39.0]])
     assert runtime.load(read).predict(X).tolist() == ["dear", "cheap"]

@@ -112,7 +112,7 @@ def test_round_trip(case: Any, tmp_path: Path) -> None:
     model_directory.write(tmp_path / "sample", packaged.manifest, packaged.files)
 
     read = model_directory.read(tmp_path / "sample")
-    answers = runtime.load(read).predict(dataset.X)
+    answers = runtime.load(read).predict(dataset.instances)
 
     assert runtime.agree(answers, fitted.predict(dataset.inputs), read.manifest.tolerance)
     assert read.manifest.conversion.converted is converts, read.manifest.conversion.reason
@@ -128,7 +128,7 @@ def test_a_data_frame_of_numbers_keeps_its_names(tmp_path: Path) -> None:
     packaged = package(fitted, dataset, "sample")
     model_directory.write(tmp_path / "sample", packaged.manifest, packaged.files)
     read = model_directory.read(tmp_path / "sample")
-    answers = runtime.load(read).predict(dataset.X)
+    answers = runtime.load(read).predict(dataset.instances)
     assert read.model_file == model_directory.ONNX
     assert runtime.agree(answers, fitted.predict(dataset.frame), read.manifest.tolerance)
 

@@ -153,7 +153,7 @@ def effect(effect: Effect, seen: Vector, limits: tuple[float, float], unit: str)
         f"to {number(effect.mean.max())}."
     )
     with svg.plot(label, SMALL) as plot:
-        if feature.type == "string":
+        if feature.type == "category":
             plot.axes.plot(range(len(effect.mean)), effect.mean, "o", c=ACCENT)
             plot.axes.set_xticks(range(len(effect.mean)), effect.values, rotation=30, ha="right")
         else:
