@@ -13,7 +13,8 @@ from sklearn.pipeline import Pipeline
 
 from model_server.model.columns import Columns, Instances, Matrix
 from model_server.model.directory import JOBLIB, ONNX
-from model_server.model.manifest import Golden, Manifest
+from model_server.model.manifest import PREDICTION, Golden, Manifest, Output
+from model_server.model.outputs import told
 from model_server.model.runtime import EstimatorRuntime
 from model_server.packing.conversion import convert
 from model_server.packing.trees import clear_padding
@@ -76,7 +77,8 @@ def package(
         metrics=evaluation.metrics,
         tolerance=converted.tolerance,
         conversion=converted.conversion,
-        golden=_golden(estimator, dataset, golden),
+        outputs=converted.outputs,
+        golden=_golden(estimator, dataset, golden, converted.outputs),
         libraries={
             "python": platform.python_version(),
             **{library: metadata.version(library) for library in _LIBRARIES},
@@ -93,10 +95,14 @@ def _estimator_name(estimator: Any) -> str:
     return ", ".join(type(step).__name__ for step in steps)
 
 
-def _golden(estimator: Any, dataset: Dataset, X: Instances) -> Golden:
-    predictions = EstimatorRuntime(estimator, dataset.features).predict(X)
-    instances = Columns(dataset.features).written(X)
-    return Golden(instances=tuple(instances), predictions=tuple(predictions.tolist()))
+def _golden(estimator: Any, dataset: Dataset, X: Instances, outputs: tuple[Output, ...]) -> Golden:
+    runtime = EstimatorRuntime(estimator, dataset.features, outputs)
+    answers = runtime.answer(X, [output.name for output in outputs])
+    return Golden(
+        instances=tuple(Columns(dataset.features).written(X)),
+        predictions=told(answers.pop(PREDICTION)),
+        outputs={name: told(values) for name, values in answers.items()},
+    )
 
 
 def _golden_rows(dataset: Dataset) -> Matrix:

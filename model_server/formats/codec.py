@@ -1,11 +1,10 @@
 """What a format is made of."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import Any, Protocol
 
-import numpy.typing as npt
-
 from model_server.model.columns import Columns, Instances
+from model_server.model.outputs import Answers
 
 NUMBER_BYTES = 64
 """What a prediction takes that is one number, as two arrays have it and two copies of a text."""
@@ -48,6 +47,16 @@ class Reader(Protocol):
         """Read the same, and yield after each block, so that others have their turn."""
         ...
 
+    def asked(self, body: Any) -> Sequence[str]:
+        """Return the names of the outputs that a request asks for itself.
+
+        Raises
+        ------
+        BadRequest
+            If they are no names.
+        """
+        ...
+
 
 class Writer(Protocol):
     """One way to write predictions.
@@ -63,6 +72,6 @@ class Writer(Protocol):
     media_type: str
     number_bytes: int
 
-    def write(self, y: npt.NDArray[Any]) -> Any:
-        """Write predictions `y` of shape (n_rows, ...)."""
+    def write(self, answers: Answers) -> Any:
+        """Write the outputs that were asked for, in their order."""
         ...

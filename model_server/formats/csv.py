@@ -1,4 +1,4 @@
-"""CSV: a line a row, with or without a header line in; a line a prediction, without one, out."""
+"""CSV: a line a row, with or without a header line in; a line a row, without one, out."""
 
 import codecs
 import collections
@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from typing_extensions import override
 
 from model_server.errors import BadRequest
@@ -19,6 +18,7 @@ from model_server.formats import media_types, plain_rows
 from model_server.formats.codec import NUMBER_BYTES, Steps
 from model_server.formats.rows import BlockReader, Rows, end_of_lines, read_each
 from model_server.model.columns import Columns, Instances, no_instances, too_long
+from model_server.model.outputs import Answers
 
 _LINE_END = re.compile(rb"\r\n?|\n")
 _QUOTED, _UNQUOTED = rb'"(?:[^"]++|"")*+', rb'[^",\r\n][^,\r\n]*+'
@@ -28,6 +28,7 @@ _LAST_CELL = rb'(?:%b(?:"|\Z)|%b)?+' % (_QUOTED, _UNQUOTED)
 _LAST_ROW = re.compile(rb"%b(?:,%b)*+(?:\r\n?|\n|\Z)" % (_LAST_CELL, _LAST_CELL))
 _BEGINS_NUMBER = b"-0123456789"
 _FEW = 64
+_TRUTHS = {True: "true", False: "false"}
 
 
 class CSVReader(BlockReader):
@@ -57,17 +58,21 @@ class CSVReader(BlockReader):
 
 
 class CSVWriter:
-    """Write a prediction a line, in as many columns as it has numbers."""
+    """Write a line a row: one column for each number or label of each output."""
 
     media_type = media_types.CSV
     number_bytes = NUMBER_BYTES
 
-    def write(self, y: npt.NDArray[Any]) -> bytes:
+    def write(self, answers: Answers) -> bytes:
         """See `Writer.write`."""
-        if plain_rows.are_numbers(y):
-            return plain_rows.lines(y)
+        outputs = list(answers.values())
+        if len(outputs) == 1 and plain_rows.are_numbers(outputs[0]):
+            return plain_rows.lines(outputs[0])
+        columns = [y.reshape(len(y), -1).tolist() for y in outputs]
         text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows(y.reshape(len(y), -1).tolist())
+        csv.writer(text, lineterminator="\n").writerows(
+            map(_written, itertools.chain(*parts)) for parts in zip(*columns, strict=True)
+        )
         return text.getvalue().encode()
 
 
@@ -164,6 +169,11 @@ class _Table:
 
     def _lines(self, block: slice) -> Iterator[list[str]]:
         return _lines(self.body[block], block.start - self.begin)
+
+
+def _written(value: Any) -> Any:
+    """Write truths as they are read."""
+    return _TRUTHS[value] if isinstance(value, bool) else value
 
 
 def _plain(rows: bytes, columns: Columns) -> Instances | None:

@@ -1,12 +1,12 @@
 """JSON: ``{"instances": [...]}`` in, ``{"predictions": [...]}`` out, as KServe's v1 protocol says.
 
-The list of instances alone is read as well.
+The list of instances alone is read as well. Outputs are asked for by name beside the instances, in
+``"parameters": {"return": [...]}``.
 """
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import Any
 
-import numpy.typing as npt
 import orjson
 from typing_extensions import override
 
@@ -16,6 +16,7 @@ from model_server.formats.codec import NUMBER_BYTES, Steps
 from model_server.formats.json_text import Block, ListText
 from model_server.formats.rows import BlockReader, Rows
 from model_server.model.columns import Columns, Instances, too_long
+from model_server.model.outputs import Answers
 
 
 class JSONReader(BlockReader):
@@ -37,6 +38,11 @@ class JSONReader(BlockReader):
             rows = []
         X = plain.joined(rows) if rows else None
         return columns.read(_instances(body)) if X is None else X
+
+    @override
+    def asked(self, body: bytes) -> Sequence[str]:
+        """Return what ``{"parameters": {"return": [...]}}`` names."""
+        return json_text.returned(body) if b'"parameters"' in body else ()
 
     @override
     def steps(self, body: bytes, columns: Columns) -> Steps:
@@ -104,14 +110,14 @@ class JSONReader(BlockReader):
 
 
 class JSONWriter:
-    """Write an object with a list of predictions."""
+    """Write an object with a list of predictions, each an object where several are asked for."""
 
     media_type = media_types.JSON
     number_bytes = NUMBER_BYTES
 
-    def write(self, y: npt.NDArray[Any]) -> bytes:
+    def write(self, answers: Answers) -> bytes:
         """See `Writer.write`."""
-        return plain_rows.dumps({"predictions": plain_rows.listed(y)})
+        return plain_rows.dumps({"predictions": plain_rows.values(answers)})
 
 
 def _instances(body: bytes) -> list[Any]:

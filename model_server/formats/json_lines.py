@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-import numpy.typing as npt
+import numpy as np
 import orjson
 from typing_extensions import override
 
@@ -13,6 +13,7 @@ from model_server.formats import media_types, plain_rows
 from model_server.formats.codec import NUMBER_BYTES, Steps
 from model_server.formats.rows import BlockReader, Rows, end_of_lines
 from model_server.model.columns import Columns, Instances, no_instances, too_long
+from model_server.model.outputs import Answers
 
 
 class JSONLinesReader(BlockReader):
@@ -49,16 +50,17 @@ class JSONLinesReader(BlockReader):
 
 
 class JSONLinesWriter:
-    """Write a prediction a line."""
+    """Write a prediction a line, or an object where several outputs are asked for."""
 
     media_type = media_types.JSON_LINES
     number_bytes = NUMBER_BYTES
 
-    def write(self, y: npt.NDArray[Any]) -> bytes:
+    def write(self, answers: Answers) -> bytes:
         """See `Writer.write`."""
-        if plain_rows.are_numbers(y):
-            return plain_rows.lines(y)
-        return b"".join(orjson.dumps(value) + b"\n" for value in y.tolist())
+        values = plain_rows.values(answers)
+        if isinstance(values, np.ndarray) and values.ndim == 1:
+            return plain_rows.lines(values)
+        return b"".join(plain_rows.dumps(value) + b"\n" for value in values)
 
 
 def _read(block: bytes, first: int, columns: Columns) -> Instances:

@@ -40,6 +40,15 @@ class _Request(msgspec.Struct):
     instances: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
+class _Parameters(msgspec.Struct):
+    returned: list[str] | None = msgspec.field(default=None, name="return")
+
+
+class _Asking(msgspec.Struct):
+    parameters: _Parameters | None = None
+
+
+_ASKING = msgspec.json.Decoder(_Asking)
 _VALUE = msgspec.json.Decoder(msgspec.Raw)
 _REQUEST = msgspec.json.Decoder(_Request)
 
@@ -147,6 +156,28 @@ def find(body: bytes) -> ListText:
     if not text.startswith(b"["):
         raise no_rows()
     return ListText(body, text, 1, named=False, checked=True)
+
+
+def returned(body: bytes) -> list[str]:
+    """Return the outputs that a body asks for.
+
+    Raises
+    ------
+    BadRequest
+        If its parameters are none.
+    """
+    if not body.lstrip(b" \t\n\r").startswith(b"{"):
+        return []
+    try:
+        parameters = _ASKING.decode(body).parameters
+    except msgspec.ValidationError as error:
+        raise BadRequest(
+            '"parameters" is not an object with a list of outputs: '
+            f'{{"return": ["prediction"]}} ({error})'
+        ) from None
+    except DECODE_ERRORS as error:
+        raise not_json(body, error) from None
+    return (parameters.returned if parameters else None) or []
 
 
 def is_list(rows: bytes) -> bool:

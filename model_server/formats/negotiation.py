@@ -1,9 +1,11 @@
 """Which format a request is read in, by ``Content-Type``, and answered in, by ``Accept``.
 
-Both headers are parsed, with their parameters.
+Both headers are parsed, with their parameters. Which outputs it gets is told by ``?return=``, where
+its format has no place for that.
 """
 
 import functools
+from urllib.parse import parse_qs
 
 import mimeparse
 
@@ -25,6 +27,13 @@ READERS: dict[str, Reader] = {
 WRITERS: dict[str, Writer] = {
     writer.media_type: writer for writer in (JSONWriter(), CSVWriter(), JSONLinesWriter())
 }
+
+
+@functools.lru_cache(maxsize=128)
+def returned(query: bytes) -> tuple[str, ...]:
+    """Return the outputs that a query asks for: ``return=prediction,probability``, once or more."""
+    values = parse_qs(query.decode("latin-1")).get("return", [])
+    return tuple(name for value in values for name in value.split(",") if name)
 
 
 @functools.lru_cache(maxsize=128)

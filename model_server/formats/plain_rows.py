@@ -17,6 +17,7 @@ import orjson
 
 from model_server.model.columns import Columns, Instances, Matrix
 from model_server.model.manifest import Feature
+from model_server.model.outputs import Answers
 
 DECODE_ERRORS = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError)
 """What the decoders raise."""
@@ -111,12 +112,19 @@ def are_numbers(y: npt.NDArray[Any]) -> bool:
 
 def lines(y: npt.NDArray[Any]) -> bytes:
     """Write such predictions, one a line."""
-    return dumps(listed(y))[1:-1].replace(b",", b"\n") + b"\n"
+    return dumps(np.ascontiguousarray(y))[1:-1].replace(b",", b"\n") + b"\n"
 
 
-def listed(y: npt.NDArray[Any]) -> Any:
-    """Return predictions as `dumps` takes them: numbers as they are, without an object for each."""
-    return np.ascontiguousarray(y) if y.dtype.kind in "fi" else y.tolist()
+def values(answers: Answers) -> Any:
+    """Return a value a row as `dumps` takes them: one output's, or an object of several.
+
+    Numbers are as they were, without an object for each.
+    """
+    if len(answers) == 1:
+        [y] = answers.values()
+        return np.ascontiguousarray(y) if y.dtype.kind in "fi" else y.tolist()
+    rows = zip(*(y.tolist() for y in answers.values()), strict=True)
+    return [dict(zip(answers, row, strict=True)) for row in rows]
 
 
 dumps = functools.partial(orjson.dumps, option=orjson.OPT_SERIALIZE_NUMPY)

@@ -1,7 +1,7 @@
 """Rows that are read a block at a time."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
@@ -27,6 +27,10 @@ class BlockReader(ABC):
         if len(body) <= self._block_bytes:
             return self._read_short(body, columns)
         return at_once(self.steps(body, columns))
+
+    def asked(self, _: bytes) -> Sequence[str]:
+        """See `Reader.asked`; a format that has no place for names asks for none."""
+        return ()
 
     @abstractmethod
     def steps(self, body: bytes, columns: Columns) -> Steps:

@@ -1,6 +1,6 @@
 """Named tensors, as the v2 protocol has them: one matrix of numbers, or one column a feature."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +11,8 @@ from model_server.errors import BadRequest
 from model_server.formats.codec import Steps
 from model_server.formats.rows import Rows, at_once
 from model_server.model.columns import Columns, Instances
-from model_server.model.manifest import Feature
-from model_server.model.signature import Output
+from model_server.model.manifest import PREDICTION, Feature, Output
+from model_server.model.outputs import Answers
 
 INPUT = "input-0"
 OUTPUT = "output-0"
@@ -22,6 +22,7 @@ _INPUT_TYPES = {"boolean": "BOOL", "integer": "INT64", "number": "FP64", "vector
 
 _OUTPUT_TYPES = {"b": "BOOL", "f": "FP64", "i": "INT64"}
 _TEXTS = "BYTES"
+_DATATYPES = {"boolean": "BOOL", "integer": "INT64", "number": "FP64", "text": _TEXTS}
 
 _BLOCK_CELLS = 4096
 _SHOWN = 41
@@ -50,6 +51,10 @@ class TensorReader:
         """
         return at_once(self.steps(arrays, columns))
 
+    def asked(self, _: object) -> Sequence[str]:
+        """See `Reader.asked`; the arrays name no outputs."""
+        return ()
+
     def steps(self, arrays: Mapping[str, npt.NDArray[Any]], columns: Columns) -> Steps:
         """See `Reader.steps`."""
         if len(arrays) == 1 and columns.names != tuple(arrays):
@@ -66,12 +71,18 @@ class TensorReader:
 
 
 class TensorWriter:
-    """Write one tensor."""
+    """Write a tensor an output."""
 
-    def write(self, y: npt.NDArray[Any]) -> Tensor:
+    def write(self, answers: Answers) -> list[Tensor]:
         """See `Writer.write`."""
-        array = y.astype(object) if y.dtype.kind == "U" else y
-        return Tensor(OUTPUT, _OUTPUT_TYPES.get(y.dtype.kind, _TEXTS), array)
+        return [
+            Tensor(
+                name,
+                _OUTPUT_TYPES.get(y.dtype.kind, _TEXTS),
+                y.astype(object) if y.dtype.kind == "U" else y,
+            )
+            for name, y in answers.items()
+        ]
 
 
 def describe_inputs(columns: Columns) -> list[dict[str, Any]]:
@@ -88,10 +99,26 @@ def describe_inputs(columns: Columns) -> list[dict[str, Any]]:
     ]
 
 
-def describe_outputs(output: Output) -> list[dict[str, Any]]:
-    """Describe the tensor of an answer."""
-    datatype = _OUTPUT_TYPES.get(output.dtype.kind, _TEXTS)
-    return [{"name": OUTPUT, "datatype": datatype, "shape": [-1, *output.shape]}]
+def describe_outputs(outputs: Iterable[Output]) -> list[dict[str, Any]]:
+    """Describe the tensors of an answer."""
+    return [
+        {
+            "name": name_of(output.name),
+            "datatype": _DATATYPES[output.type],
+            "shape": [-1, *output.shape],
+        }
+        for output in outputs
+    ]
+
+
+def name_of(output: str) -> str:
+    """Return the name of an output's tensor."""
+    return OUTPUT if output == PREDICTION else output
+
+
+def output_of(name: str) -> str:
+    """Return the output that a tensor of this name is; the prediction's own name is one, too."""
+    return PREDICTION if name == OUTPUT else name
 
 
 def _numbers(array: npt.NDArray[Any]) -> npt.NDArray[Any]:

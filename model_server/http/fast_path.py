@@ -48,5 +48,6 @@ class FastPath:
         writer = negotiation.writer(request.header(b"accept"))
         reader = negotiation.reader(request.header(b"content-type"))
         body = request.body
-        answer = await model.predict(body, len(body), reader, writer)
+        asked = negotiation.returned(request.query) if request.query else ()
+        answer = await model.predict(body, len(body), reader, writer, asked)
         return Response(200, [(b"content-type", writer.media_type.encode())], answer)

@@ -8,21 +8,22 @@ that is tried out when the model is loaded, and no more rows are merged than wer
 import asyncio
 import math
 import timeit
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from model_server.errors import Overloaded, TooLarge
 from model_server.inference.executor import Executor
 from model_server.metrics import REJECTED
 from model_server.model.columns import Instances, fields
+from model_server.model.outputs import Answers
 from model_server.model.runtime import Runtime
+from model_server.model.signature import Signature
 
 _INLINE_S = 0.002
 _TRIED_ROWS = 64
 
-Predictions = npt.NDArray[Any]
+Names = tuple[str, ...]
+_Waiting = tuple[Instances, Names, "asyncio.Future[Answers]"]
 
 
 class Batcher:
@@ -31,26 +32,33 @@ class Batcher:
     Parameters
     ----------
     runtime : Runtime
-    X : ndarray of shape (n_rows, n_features) or (n_rows,)
-        Some rows that the model can predict, to try it out with.
+    signature : Signature
+        Of the model, which is tried out on its golden rows.
     executor : Executor
         The model's threads, for what is large.
     rows_limit : int
         Most rows of one request.
     """
 
-    def __init__(self, runtime: Runtime, X: Instances, executor: Executor, rows_limit: int) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        signature: Signature,
+        executor: Executor,
+        rows_limit: int,
+    ) -> None:
         self._runtime = runtime
         self._executor = executor
         self._rows_limit = rows_limit
         self._time_limit_s = math.inf if executor.time_limit_s is None else executor.time_limit_s
-        self._waiting: list[tuple[Instances, asyncio.Future[Predictions]]] = []
+        self._waiting: list[_Waiting] = []
         self._waiting_s = 0.0
-        tried = _mixed(X)
-        self._call_s, self._row_s = _cost(runtime, tried)
+        n_features = len(signature.columns.names)
+        tried = _mixed(signature.golden_X)
+        self._call_s, self._row_s = _cost(runtime, tried, signature.returned)
         self._inline_rows = int((_INLINE_S - self._call_s) / self._row_s) if runtime.merges else 0
-        self._inline_bytes = self._inline_rows * 2 * len(fields(X))  # a cell and what parts it
-        self._merges = runtime.merges and _same_in_company(runtime, tried)
+        self._inline_bytes = self._inline_rows * 2 * n_features  # a cell and what parts it
+        self._merges = runtime.merges and _same_in_company(runtime, tried, tuple(signature.outputs))
 
     def cost_s(self, n_rows: int) -> float:
         """Return how long so many rows took when the model was loaded, in seconds."""
@@ -69,16 +77,18 @@ class Batcher:
         if length_bytes > self._inline_bytes:
             self._executor.check()
 
-    def submit(self, X: Instances) -> asyncio.Future[Predictions]:
-        """Return the predictions to come of some rows.
+    def submit(self, X: Instances, names: Names) -> asyncio.Future[Answers]:
+        """Return the answers to come for some rows.
 
         Parameters
         ----------
         X : ndarray of shape (n_rows, n_features) or (n_rows,)
+        names : tuple of str
+            The outputs that are asked for.
 
         Returns
         -------
-        future of ndarray of shape (n_rows, ...)
+        future of dict of str to ndarray of shape (n_rows, ...)
             Nothing is predicted for one that is cancelled in time.
 
         Raises
@@ -96,12 +106,12 @@ class Batcher:
             raise self._too_long(len(X), cost_s)
         if len(X) > self._inline_rows:
             self._executor.check()
-            return self._executor.submit(cost_s, lambda: self._runtime.predict(X))
+            return self._executor.submit(cost_s, lambda: self._runtime.answer(X, names))
         loop = asyncio.get_running_loop()
         if not self._waiting:
             loop.call_soon(self._flush)
-        future: asyncio.Future[Predictions] = loop.create_future()
-        self._waiting.append((X, future))
+        future: asyncio.Future[Answers] = loop.create_future()
+        self._waiting.append((X, names, future))
         self._waiting_s += cost_s
         return future
 
@@ -115,38 +125,40 @@ class Batcher:
 
     def _flush(self) -> None:
         waiting, self._waiting, self._waiting_s = self._waiting, [], 0.0
-        group: list[tuple[Instances, asyncio.Future[Predictions]]] = []
+        group: list[_Waiting] = []
         rows = 0
-        for X, future in waiting:
-            if group and (not self._merges or rows + len(X) > _TRIED_ROWS):
+        for X, names, future in waiting:
+            fits = self._merges and rows + len(X) <= _TRIED_ROWS
+            if group and not (fits and names == group[0][1]):
                 self._answer_together(group)
                 group, rows = [], 0
-            group.append((X, future))
+            group.append((X, names, future))
             rows += len(X)
         self._answer_together(group)
 
-    def _answer_together(self, group: list[tuple[Instances, asyncio.Future[Predictions]]]) -> None:
+    def _answer_together(self, group: list[_Waiting]) -> None:
         if len(group) == 1:
             self._answer(*group[0])
             return
         try:
-            y = self._runtime.predict(np.concatenate([X for X, _ in group]))
+            joined = np.concatenate([X for X, _, _ in group])
+            answers = self._runtime.answer(joined, group[0][1])
         except Exception:  # noqa: BLE001 - whose fault it is shows when each is predicted alone
-            for X, future in group:
-                self._answer(X, future)
+            for each in group:
+                self._answer(*each)
             return
         begin = 0
-        for X, future in group:
+        for X, _, future in group:
             end = begin + len(X)
             if not future.done():
-                future.set_result(y[begin:end])
+                future.set_result({name: y[begin:end] for name, y in answers.items()})
             begin = end
 
-    def _answer(self, X: Instances, future: asyncio.Future[Predictions]) -> None:
+    def _answer(self, X: Instances, names: Names, future: "asyncio.Future[Answers]") -> None:
         if future.done():
             return
         try:
-            future.set_result(self._runtime.predict(X))
+            future.set_result(self._runtime.answer(X, names))
         except Exception as error:  # noqa: BLE001 - it is raised where the future is awaited
             future.set_exception(error)
 
@@ -160,20 +172,23 @@ def _mixed(X: Instances) -> Instances:
     return mixed
 
 
-def _cost(runtime: Runtime, X: Instances) -> tuple[float, float]:
+def _cost(runtime: Runtime, X: Instances, names: Names) -> tuple[float, float]:
     """Return what a call costs and what each row adds, in seconds."""
-    one_s, all_s = _shortest_s(runtime, X[:1]), _shortest_s(runtime, X)
+    one_s, all_s = _shortest_s(runtime, X[:1], names), _shortest_s(runtime, X, names)
     row_s = max((all_s - one_s) / (len(X) - 1), 1e-9)
     return one_s, row_s
 
 
-def _shortest_s(runtime: Runtime, X: Instances) -> float:
+def _shortest_s(runtime: Runtime, X: Instances, names: Names) -> float:
     """Return the shortest of a few timings: a pause of the machine is none of the model's."""
-    return min(timeit.repeat(lambda: runtime.predict(X), number=1, repeat=5))
+    return min(timeit.repeat(lambda: runtime.answer(X, names), number=1, repeat=5))
 
 
-def _same_in_company(runtime: Runtime, X: Instances) -> bool:
-    alone = [runtime.predict(X[[row]])[0] for row in range(len(X))]
+def _same_in_company(runtime: Runtime, X: Instances, names: Names) -> bool:
+    alone = [runtime.answer(X[[row]], names) for row in range(len(X))]
+    one_by_one = {name: np.concatenate([each[name] for each in alone]) for name in names}
     return all(
-        np.array_equal(runtime.predict(X[:rows]), alone[:rows]) for rows in range(2, len(X) + 1)
+        np.array_equal(y, one_by_one[name][:rows])
+        for rows in range(2, len(X) + 1)
+        for name, y in runtime.answer(X[:rows], names).items()
     )

@@ -3,6 +3,7 @@
 import dataclasses
 import logging
 import math
+from collections.abc import Sequence
 from time import perf_counter
 from typing import Any
 
@@ -70,15 +71,18 @@ class Served:
         self._executor = executors.make(runtime.concurrency)
         self._turns = executors.turns
         self._rows_limit = rows_limit
-        self._row_bytes = self.signature.columns.row_bytes * _COPIES
-        output = self.signature.output
-        self._values = math.prod(output.shape)
-        self._value_bytes = 0  # beside those of a number
-        if output.shape or output.dtype.kind not in "fi":
-            self._value_bytes = _OBJECT_BYTES + _COPIES * output.dtype.itemsize
-        self._batcher = Batcher(runtime, self.signature.golden_X, self._executor, rows_limit)
+        golden = self.signature.golden.items()
+        self._text_bytes = {name: values.dtype.itemsize for name, values in golden}
+        self._batcher = Batcher(runtime, self.signature, self._executor, rows_limit)
 
-    async def predict(self, body: Any, length_bytes: int, reader: Reader, writer: Writer) -> Any:
+    async def predict(
+        self,
+        body: Any,
+        length_bytes: int,
+        reader: Reader,
+        writer: Writer,
+        asked: Sequence[str] = (),
+    ) -> Any:
         """Answer a request: admit it, read it, queue and predict its rows, write the answer.
 
         Parameters
@@ -89,6 +93,9 @@ class Served:
             About how long it is, so that it is refused before it is read.
         reader : Reader
         writer : Writer
+        asked : sequence of str, optional
+            The outputs that it is to get; by default those that its body names, or the model's
+            usual ones.
 
         Returns
         -------
@@ -103,15 +110,17 @@ class Served:
         try:
             begun_s = perf_counter()
             self._batcher.check(length_bytes)
-            need(self._reading_bytes(body, length_bytes, writer))
+            names = self.signature.asked(asked or reader.asked(body))
+            row_bytes = self._row_bytes(names, writer)
+            need(self._reading_bytes(body, length_bytes, row_bytes))
             X = await self._read(body, length_bytes, reader)
-            need(self._predicting_bytes(len(X), writer))
+            need(len(X) * row_bytes)
             read_s = perf_counter()
             self.reading.observe(read_s - begun_s)
-            y = await self._batcher.submit(X)
+            answers = await self._batcher.submit(X, names)
             predicted_s = perf_counter()
             self.predicting.observe(predicted_s - read_s)
-            answer = writer.write(y)
+            answer = writer.write(answers)
             self.writing.observe(perf_counter() - predicted_s)
         except RequestError:
             raise
@@ -136,7 +145,7 @@ class Served:
         """Whether its predictions have not returned for so long that they never may."""
         return self._executor.stuck
 
-    def _reading_bytes(self, body: Any, length_bytes: int, writer: Writer) -> int:
+    def _reading_bytes(self, body: Any, length_bytes: int, row_bytes: int) -> int:
         """Return the most memory that a body takes; that of its rows, where that is more.
 
         So a long one is not read in vain: there are no more cells than commas and ends of lines.
@@ -147,12 +156,18 @@ class Served:
         n_features = len(self.signature.columns.names)
         n_cells = body.count(b",") + max(body.count(b"\n"), body.count(b"\r"))
         n_rows = min(n_cells // n_features + 1, self._rows_limit)
-        return max(read_bytes, self._predicting_bytes(n_rows, writer))
+        return max(read_bytes, n_rows * row_bytes)
 
-    def _predicting_bytes(self, n_rows: int, writer: Writer) -> int:
-        """Return the most memory that rows take until they are answered."""
-        value_bytes = writer.number_bytes + self._value_bytes
-        return n_rows * (self._row_bytes + self._values * value_bytes)
+    def _row_bytes(self, names: Sequence[str], writer: Writer) -> int:
+        """Return the most memory that a row takes until it is answered."""
+        row_bytes = self.signature.columns.row_bytes * _COPIES
+        for name in names:
+            output = self.signature.outputs[name]
+            value_bytes = writer.number_bytes
+            if output.shape or output.type == "text" or len(names) > 1:
+                value_bytes += _OBJECT_BYTES + _COPIES * self._text_bytes.get(name, 0)
+            row_bytes += math.prod(output.shape) * value_bytes
+        return row_bytes
 
     async def check(self) -> None:
         """Predict the golden rows once more, behind what waits for the threads.

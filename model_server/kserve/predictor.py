@@ -21,6 +21,7 @@ from model_server.formats.codec import Steps
 from model_server.formats.tensors import TensorReader, TensorWriter
 from model_server.inference.served import Served
 from model_server.model.columns import Columns, Instances
+from model_server.model.outputs import Answers
 
 Headers = dict[str, str]
 
@@ -91,8 +92,8 @@ class Predictor(Model):
 
     @override
     def get_output_types(self) -> list[dict[str, Any]]:
-        """Describe the tensor of a v2 answer."""
-        return tensors.describe_outputs(self.served.signature.output)
+        """Describe the tensors that a v2 answer can have."""
+        return tensors.describe_outputs(self.served.signature.outputs.values())
 
 
 class BrokenPredictor(Model):
@@ -119,6 +120,10 @@ class _InferReader:
         """See `Reader.steps`."""
         return _TENSOR_READER.steps(_arrays(request), columns)
 
+    def asked(self, request: InferRequest) -> list[str]:
+        """See `Reader.asked`."""
+        return [tensors.output_of(output.name) for output in request.request_outputs or ()]
+
 
 @dataclass(frozen=True)
 class _InferWriter:
@@ -129,20 +134,25 @@ class _InferWriter:
     media_type = ""
     number_bytes = 160
 
-    def write(self, y: npt.NDArray[Any]) -> InferResponse:
+    def write(self, answers: Answers) -> InferResponse:
         """See `Writer.write`."""
-        tensor, binary = _TENSOR_WRITER.write(y), self.request.use_binary_outputs
-        output = InferOutput(
-            name=tensor.name, shape=list(tensor.array.shape), datatype=tensor.datatype
-        )
-        output.set_data_from_numpy(tensor.array, binary_data=binary)
+        binary, asked = self.request.use_binary_outputs, self.request.request_outputs
+        names = {tensors.output_of(output.name): output.name for output in asked or ()}
+        outputs = []
+        for tensor in _TENSOR_WRITER.write(answers):
+            name = names.get(tensor.name, tensors.name_of(tensor.name))
+            output = InferOutput(
+                name=name, shape=list(tensor.array.shape), datatype=tensor.datatype
+            )
+            output.set_data_from_numpy(tensor.array, binary_data=binary)
+            outputs.append(output)
         return InferResponse(
             response_id=self.request.id or str(uuid.uuid4()),
             model_name=self.served.name,
             model_version=self.served.manifest.version,
-            infer_outputs=[output],
+            infer_outputs=outputs,
             use_binary_outputs=binary,
-            requested_outputs=self.request.request_outputs,
+            requested_outputs=asked,
         )
 
 

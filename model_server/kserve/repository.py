@@ -177,7 +177,7 @@ class Repository(ModelRepository):
         if without_manifest.is_one(path):
             directory = without_manifest.read(path)
             self._policy.check(directory)
-            estimator = self._load_estimator(directory, ())
+            estimator = self._load_estimator(directory, None)
             directory = without_manifest.complete(directory, estimator)
             loaded: runtime.Runtime = estimator
         else:

@@ -1,5 +1,6 @@
 """The manifest: what a model directory says about itself in ``manifest.json``."""
 
+import itertools
 import math
 from collections.abc import Iterable
 from typing import Annotated, Literal, Self
@@ -17,11 +18,31 @@ from pydantic import (
 
 Label = bool | int | float | str
 Cell = Label | tuple[float, ...] | None
+Value = Label | tuple[Label, ...]
 Type = Literal["number", "integer", "boolean", "category", "text", "datetime", "vector"]
+Task = Literal[
+    "regression",
+    "classification",
+    "clustering",
+    "outlier detection",
+    "transformation",
+    "density",
+]
+Method = Literal[
+    "predict",
+    "predict_proba",
+    "decision_function",
+    "transform",
+    "score_samples",
+    "predict_std",
+]
 Container = Literal["array", "frame", "series"]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$", max_length=63)]
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+PREDICTION = "prediction"
+"""The name of a model's first output."""
 
 _LARGEST_TOLERANCE = 0.01
 """Of what is predicted; more would not tell a wrong answer from a right one."""
@@ -110,6 +131,28 @@ class Target(Part):
     interval: Interval | None = None
 
 
+class Output(Part):
+    """One of the things that a model gives for each row.
+
+    Attributes
+    ----------
+    name : str
+    method : str
+        Of the estimator, that gives it.
+    type : str
+    shape : tuple of int
+        Of one row's: ``()`` for a number or a label.
+    names : tuple
+        Of its parts, where it is a list: the classes that probabilities are of, in their order.
+    """
+
+    name: Name
+    method: Method = "predict"
+    type: Literal["number", "integer", "boolean", "text"] = "number"
+    shape: tuple[Annotated[int, Field(ge=0)], ...] = ()
+    names: tuple[Label, ...] = ()
+
+
 class Metric(Part):
     """A score's mean and standard deviation over the folds, beside the baseline's mean."""
 
@@ -138,22 +181,33 @@ class Conversion(Part):
 
 
 class Golden(Part):
-    """Rows with the answers that a sound server gives; checked at every start."""
+    """Rows with the answers that a sound server gives; checked at every start.
+
+    Attributes
+    ----------
+    outputs : dict of str to tuple
+        What the model gives for them beside its predictions.
+    """
 
     instances: Annotated[tuple[tuple[Cell, ...], ...], Field(min_length=1)]
-    predictions: tuple[Label, ...]
+    predictions: tuple[Value, ...]
+    outputs: dict[str, tuple[Value, ...]] = {}
 
     @model_validator(mode="after")
     def _go_together(self) -> Self:
-        rows, answers = len(self.instances), len(self.predictions)
-        if rows != answers:
-            raise ValueError(f"{rows} instances have {answers} predictions")
+        rows = len(self.instances)
+        for name, answers in {"predictions": self.predictions, **self.outputs}.items():
+            if rows != len(answers):
+                raise ValueError(f"{rows} instances have {len(answers)} {name}")
         if not all(map(math.isfinite, _numbers(self.predictions))):
             raise ValueError("a prediction is not finite")
         return self
 
 
-def _numbers(labels: Iterable[Label | None]) -> list[float]:
+def _numbers(values: Iterable[Value | None]) -> list[float]:
+    labels = itertools.chain.from_iterable(
+        value if isinstance(value, tuple) else (value,) for value in values
+    )
     return [label for label in labels if isinstance(label, int | float)]
 
 
@@ -172,17 +226,23 @@ class Manifest(Part):
     ----------
     container : str, optional
         What the estimator was fitted on; what it tells of itself if none is named.
+    outputs : tuple of Output
+        The first is the prediction; a model that lists none gives this alone.
+    returned : tuple of str
+        The outputs that a request gets which asks for none.
     """
 
     format: Literal[1] = 1
     name: Name
     version: Annotated[str, Field(min_length=1)]
-    task: Literal["regression", "classification"]
+    task: Task
     estimator: str
     description: str = ""
     features: Annotated[tuple[Feature, ...], Field(min_length=1), AfterValidator(_different)]
     container: Container | None = None
     target: Target
+    outputs: tuple[Output, ...] = ()
+    returned: tuple[str, ...] = (PREDICTION,)
     rows: int
     metrics: dict[str, Metric] = {}
     tolerance: Tolerance = Tolerance()
@@ -190,6 +250,16 @@ class Manifest(Part):
     golden: Golden
     libraries: dict[str, str]
     files: dict[FileName, Sha256]
+
+    @model_validator(mode="after")
+    def _gives_what_it_returns(self) -> Self:
+        names = [output.name for output in self.outputs] or [PREDICTION]
+        if names[0] != PREDICTION or len(set(names)) < len(names):
+            raise ValueError(f"its outputs are {', '.join(names)}, not {PREDICTION} and others")
+        for name in (*self.returned, *self.golden.outputs):
+            if name not in names:
+                raise ValueError(f"{name!r} is none of its outputs {', '.join(names)}")
+        return self
 
     @field_validator("golden")
     @classmethod

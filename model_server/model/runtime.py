@@ -17,7 +17,8 @@ from model_server.errors import BadRequest, ModelDirectoryError
 from model_server.model import containers, onnx_graph
 from model_server.model.columns import Instances, fields, misfit
 from model_server.model.directory import JOBLIB, MANIFEST, ONNX, ModelDirectory
-from model_server.model.manifest import Container, Feature, Tolerance
+from model_server.model.manifest import PREDICTION, Container, Feature, Method, Output, Tolerance
+from model_server.model.outputs import Answers, ask, offered, standard
 from model_server.model.signature import Signature
 
 _DTYPES: dict[str, Any] = {
@@ -26,6 +27,9 @@ _DTYPES: dict[str, Any] = {
     "tensor(int64)": np.int64,
 }
 """Of a graph's inputs that are no texts."""
+
+_OF_OTHERS = Tolerance(absolute=1e-6, relative=1e-6)
+"""Of what a model gives beside its predictions."""
 
 _ROWS_AT_A_TIME = 1024
 """A graph is given no more, as it may take so many times what its rows do: a number of each tree
@@ -51,20 +55,26 @@ class Runtime(Protocol):
     merges: bool
     unpickles: bool
 
-    def predict(self, X: Instances) -> npt.NDArray[Any]:
-        """Predict one value a row.
+    def answer(self, X: Instances, names: Sequence[str]) -> Answers:
+        """Return some of the model's outputs.
 
         Parameters
         ----------
         X : ndarray of shape (n_rows, n_features) or (n_rows,)
             As `Columns` has them.
+        names : sequence of str
+            Those of the outputs.
 
         Returns
         -------
-        y : ndarray of shape (n_rows, *shape)
-            float64, int64, bool, or texts.
+        dict of str to ndarray of shape (n_rows, *output.shape)
+            In the order of `names`; float64, int64, bool, or texts.
         """
         ...
+
+    def predict(self, X: Instances) -> npt.NDArray[Any]:
+        """Return the predictions alone, of shape (n_rows, ...)."""
+        return self.answer(X, (PREDICTION,))[PREDICTION]
 
 
 class Estimator(Runtime, Protocol):
@@ -74,16 +84,21 @@ class Estimator(Runtime, Protocol):
     ----------
     classes : list
         What a classifier tells apart, in its own order.
+    offered : dict of str to str
+        The methods that it answers by, under the names of the outputs.
     """
 
     classes: list[Any]
+    offered: dict[str, Method]
 
 
-EstimatorLoader = Callable[[ModelDirectory, tuple[int, ...]], Estimator]
-"""Makes the runtime of a checked directory's estimator, whose predictions are of some shape."""
+EstimatorLoader = Callable[[ModelDirectory, Sequence[Output] | None], Estimator]
+"""Makes the runtime of a checked directory's estimator, which gives these outputs."""
+
+_PREDICTION = (Output(name=PREDICTION),)
 
 
-class OnnxRuntime:
+class OnnxRuntime(Runtime):
     """A graph in ONNX Runtime, on one thread.
 
     A graph reads either one matrix or one column a feature, each under the feature's name.
@@ -91,10 +106,10 @@ class OnnxRuntime:
     Parameters
     ----------
     model : bytes
-        A serialized ONNX model whose first output is the prediction.
+        A serialized ONNX model.
     features : sequence of Feature
-    shape : tuple of int, optional
-        That of one row's prediction.
+    outputs : sequence of Output, optional
+        What it gives, in its order; by default a number or label, its first.
     """
 
     name = "onnxruntime"
@@ -102,7 +117,10 @@ class OnnxRuntime:
     unpickles = False
 
     def __init__(
-        self, model: bytes, features: Sequence[Feature], shape: tuple[int, ...] = ()
+        self,
+        model: bytes,
+        features: Sequence[Feature],
+        outputs: Sequence[Output] = _PREDICTION,
     ) -> None:
         import onnxruntime
 
@@ -119,41 +137,39 @@ class OnnxRuntime:
         )
         self.concurrency = len(os.sched_getaffinity(0))
         self._features = tuple(features)
-        self._shape = shape
         self._inputs = {node.name: node.type for node in self._session.get_inputs()}
-        self._output, *self._scores = ([node.name] for node in self._session.get_outputs())
+        self._outputs = {output.name: output for output in outputs}
+        self._nodes = dict(
+            zip(self._outputs, (node.name for node in self._session.get_outputs()), strict=False)
+        )
 
-    def predict(self, X: Instances) -> npt.NDArray[Any]:
-        """See `Runtime.predict`."""
-        y = self._run(self._output, X).reshape(len(X), *self._shape)
-        return _standard(y)
+    @property
+    def n_outputs(self) -> int:
+        """How many outputs the graph has."""
+        return len(self._session.get_outputs())
 
-    def scores(self, X: Instances) -> npt.NDArray[Any] | None:
-        """Return what a classifier's labels are chosen by, if its graph tells.
-
-        Parameters
-        ----------
-        X : ndarray of shape (n_rows, n_features) or (n_rows,)
-
-        Returns
-        -------
-        scores : ndarray of shape (n_rows, n_classes), or None
-        """
-        if not self._scores:
-            return None
-        return self._run(self._scores[0], X)
-
-    def _run(self, output: list[str], X: Instances) -> npt.NDArray[Any]:
-        feed = self._feed(X)
+    def answer(self, X: Instances, names: Sequence[str]) -> Answers:
+        """See `Runtime.answer`."""
+        nodes, feed = [self._nodes[name] for name in names], self._feed(X)
         if len(X) <= _ROWS_AT_A_TIME:
-            return np.asarray(self._session.run(output, feed)[0])
+            values = self._session.run(nodes, feed)
+        else:
+            values = self._in_parts(nodes, feed, len(X))
+        return {
+            name: _typed(np.asarray(each), len(X), self._outputs[name])
+            for name, each in zip(names, values, strict=True)
+        }
+
+    def _in_parts(
+        self, nodes: list[str], feed: dict[str, npt.NDArray[Any]], n_rows: int
+    ) -> list[npt.NDArray[Any]]:
         parts = [
             self._session.run(
-                output, {name: rows[at : at + _ROWS_AT_A_TIME] for name, rows in feed.items()}
-            )[0]
-            for at in range(0, len(X), _ROWS_AT_A_TIME)
+                nodes, {name: rows[at : at + _ROWS_AT_A_TIME] for name, rows in feed.items()}
+            )
+            for at in range(0, n_rows, _ROWS_AT_A_TIME)
         ]
-        return np.concatenate(parts)
+        return [np.concatenate(each) for each in zip(*parts, strict=True)]
 
     def _feed(self, X: Instances) -> dict[str, npt.NDArray[Any]]:
         names = [feature.name for feature in self._features]
@@ -166,16 +182,26 @@ class OnnxRuntime:
         }
 
 
-class EstimatorRuntime:
+def _typed(values: npt.NDArray[Any], n_rows: int, output: Output) -> npt.NDArray[Any]:
+    """Return what a graph gives in the shape and the type that the estimator has."""
+    values = standard(values.reshape(n_rows, *output.shape))
+    if output.type == "boolean":
+        return values.astype(np.bool_)
+    if output.type == "number" and values.dtype.kind == "i":
+        return values.astype(np.float64)
+    return values
+
+
+class EstimatorRuntime(Estimator):
     """A scikit-learn estimator.
 
     Parameters
     ----------
     estimator : object
-        With a ``predict`` method.
+        Fitted.
     features : sequence of Feature
-    shape : tuple of int, optional
-        That of one row's prediction.
+    outputs : sequence of Output, optional
+        What it is asked for; by default all that it offers, in the shapes that it has.
     container : str, optional
         What it was fitted on; by default what it tells.
     """
@@ -189,29 +215,30 @@ class EstimatorRuntime:
         self,
         estimator: Any,
         features: Sequence[Feature],
-        shape: tuple[int, ...] = (),
+        outputs: Sequence[Output] | None = None,
         container: Container | None = None,
     ) -> None:
         self._estimator = estimator
         self._features = tuple(features)
-        self._shape = shape
+        self._shapes = {output.name: output.shape for output in outputs or ()}
+        self.offered = offered(estimator)
+        if outputs is not None:
+            self.offered = {output.name: output.method for output in outputs}
         self._container = container or containers.fitted_on(estimator, features)
         self.classes = list(np.asarray(getattr(estimator, "classes_", ())).tolist())
 
-    def predict(self, X: Instances) -> npt.NDArray[Any]:
-        """See `Runtime.predict`."""
-        y = np.asarray(self._estimator.predict(self.inputs(X)))
-        return _standard(y.reshape(len(X), *self._shape))
+    def answer(self, X: Instances, names: Sequence[str]) -> Answers:
+        """See `Runtime.answer`."""
+        inputs, answers = self.inputs(X), {}
+        for name in names:
+            values = ask(self._estimator, self.offered[name], inputs)
+            shape = self._shapes.get(name, values.shape[1:])
+            answers[name] = values.reshape(len(X), *shape)
+        return answers
 
     def inputs(self, X: Instances) -> Any:
         """Return what the estimator is given for some rows."""
         return containers.contained(X, self._features, self._container)
-
-
-def _standard(y: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Return numbers in 64 bits, whichever the model has."""
-    widest = {"f": np.float64, "i": np.int64, "u": np.int64}.get(y.dtype.kind)
-    return y if widest is None else y.astype(widest, copy=False)
 
 
 def kind(directory: ModelDirectory) -> type[OnnxRuntime | EstimatorRuntime]:
@@ -226,9 +253,8 @@ def check_golden(directory: ModelDirectory, signature: Signature, runtime: Runti
     ------
     ModelDirectoryError
     """
-    expected = signature.golden_y
     try:
-        actual = runtime.predict(signature.golden_X)
+        answers = runtime.answer(signature.golden_X, tuple(signature.golden))
     except Exception as error:
         raise ModelDirectoryError(
             directory.path,
@@ -236,24 +262,30 @@ def check_golden(directory: ModelDirectory, signature: Signature, runtime: Runti
             f"{runtime.name} can't predict the golden rows ({first_line(error)})",
             "train the model again",
         ) from error
-    for row in range(len(expected)):
-        if not agree(actual[[row]], expected[[row]], directory.manifest.tolerance):
-            raise ModelDirectoryError(
-                directory.path,
-                directory.model_file,
-                f"golden row {row + 1} comes out as {actual[row]}, not {expected[row]}",
-                "train the model again with the libraries that serve it",
-            )
+    for name, expected in signature.golden.items():
+        tolerance = directory.manifest.tolerance if name == PREDICTION else _OF_OTHERS
+        for row, (actual, right) in enumerate(zip(answers[name], expected, strict=True), start=1):
+            if not agree(np.asarray(actual), np.asarray(right), tolerance):
+                what = "" if name == PREDICTION else f" in its {name}"
+                raise ModelDirectoryError(
+                    directory.path,
+                    directory.model_file,
+                    f"golden row {row} comes out as {actual}, not {right}{what}",
+                    "train the model again with the libraries that serve it",
+                )
 
 
 def agree(actual: npt.NDArray[Any], expected: npt.NDArray[Any], tolerance: Tolerance) -> bool:
-    """Tell whether every prediction is within the tolerance of the expected one."""
+    """Tell whether every value is within the tolerance of the expected one."""
     if not np.issubdtype(expected.dtype, np.floating):
         return bool(np.array_equal(actual, expected))
-    return bool(np.allclose(actual, expected, rtol=tolerance.relative, atol=tolerance.absolute))
+    close = np.allclose(
+        actual, expected, rtol=tolerance.relative, atol=tolerance.absolute, equal_nan=True
+    )
+    return bool(close)
 
 
-def _load_graph(directory: ModelDirectory, shape: tuple[int, ...]) -> OnnxRuntime:
+def _load_graph(directory: ModelDirectory, outputs: Sequence[Output]) -> OnnxRuntime:
     try:
         if not onnx_graph.is_whole(directory.model):
             raise ModelDirectoryError(
@@ -262,7 +294,7 @@ def _load_graph(directory: ModelDirectory, shape: tuple[int, ...]) -> OnnxRuntim
                 "has data in other files, which no digest covers",
                 "save the graph with all its data inside",
             )
-        return OnnxRuntime(directory.model, directory.manifest.features, shape)
+        return OnnxRuntime(directory.model, directory.manifest.features, outputs)
     except ModelDirectoryError:
         raise
     except Exception as error:
@@ -274,14 +306,16 @@ def _load_graph(directory: ModelDirectory, shape: tuple[int, ...]) -> OnnxRuntim
         ) from error
 
 
-def load_estimator(directory: ModelDirectory, shape: tuple[int, ...] = ()) -> EstimatorRuntime:
+def load_estimator(
+    directory: ModelDirectory, outputs: Sequence[Output] | None = None
+) -> EstimatorRuntime:
     """Make the runtime of an estimator, whatever its golden rows.
 
     Parameters
     ----------
     directory : ModelDirectory
-    shape : tuple of int, optional
-        That of one row's prediction.
+    outputs : sequence of Output, optional
+        What it is asked for; by default all that it offers.
 
     Raises
     ------
@@ -319,7 +353,7 @@ def load_estimator(directory: ModelDirectory, shape: tuple[int, ...] = ()) -> Es
             "install the packages that the estimator needs or train the model again",
         ) from error
     manifest = directory.manifest
-    return EstimatorRuntime(estimator, manifest.features, shape, manifest.container)
+    return EstimatorRuntime(estimator, manifest.features, outputs, manifest.container)
 
 
 def load(
@@ -349,11 +383,11 @@ def load(
             f"its golden rows are none of the model's ({error})",
             "train the model again",
         ) from error
-    shape = signature.output.shape
+    outputs = tuple(signature.outputs.values())
     if kind(directory) is OnnxRuntime:
-        runtime: Runtime = _load_graph(directory, shape)
+        runtime: Runtime = _load_graph(directory, outputs)
     else:
-        runtime = load_estimator(directory, shape)
+        runtime = load_estimator(directory, outputs)
     check_golden(directory, signature, runtime)
     return runtime
 

@@ -3,35 +3,26 @@
 Whoever reads rows, writes predictions or describes either asks it.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from model_server.errors import BadRequest
+from model_server.model.cells.cells import shown
 from model_server.model.columns import Columns, Instances
-from model_server.model.manifest import Feature, Manifest, Target
+from model_server.model.manifest import (
+    PREDICTION,
+    Feature,
+    Manifest,
+    Output,
+    Target,
+)
+from model_server.model.outputs import described
+
+_JSON_TYPES = {"text": "string", "number": "number", "integer": "integer", "boolean": "boolean"}
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-
-
-@dataclass(frozen=True)
-class Output:
-    """What a model gives for each row.
-
-    Attributes
-    ----------
-    target : Target
-        Its name, unit and range; ``classes`` for a classifier.
-    dtype : numpy.dtype
-        float64 for a regressor; that of the classes for a classifier.
-    shape : tuple of int
-        That of one row's prediction: ``()`` for a number or a label.
-    """
-
-    target: Target
-    dtype: np.dtype[Any]
-    shape: tuple[int, ...] = ()
 
 
 class Signature:
@@ -45,17 +36,38 @@ class Signature:
     ----------
     columns : Columns
         The features, compiled for reading rows.
-    output : Output
+    outputs : dict of str to Output
+        By name, the prediction first.
+    returned : tuple of str
+        Those that a request gets which asks for none.
     golden_X : ndarray of shape (n_rows, n_features) or (n_rows,), as `columns` has them
-        Rows that a sound model predicts as the next says.
-    golden_y : ndarray of shape (n_rows, *output.shape)
+        Rows that a sound model answers as the next says.
+    golden : dict of str to ndarray of shape (n_rows, *output.shape)
     """
 
     def __init__(self, manifest: Manifest) -> None:
         self.columns = Columns(manifest.features)
         self.golden_X: Instances = self.columns.read(manifest.golden.instances)
-        self.golden_y: npt.NDArray[Any] = np.array(manifest.golden.predictions)
-        self.output = Output(manifest.target, self.golden_y.dtype, self.golden_y.shape[1:])
+        told = {PREDICTION: manifest.golden.predictions, **manifest.golden.outputs}
+        self.golden = {name: np.array(values) for name, values in told.items()}
+        outputs = manifest.outputs or (described(PREDICTION, "predict", self.golden[PREDICTION]),)
+        self.outputs = {output.name: output for output in outputs}
+        self.returned = manifest.returned
+
+    def asked(self, names: Sequence[str]) -> tuple[str, ...]:
+        """Return the outputs that a request gets which asks for these.
+
+        Raises
+        ------
+        BadRequest
+            If the model does not give one of them.
+        """
+        for name in names:
+            if name not in self.outputs:
+                raise BadRequest(
+                    f"the model has no output {shown(name)}; it gives {', '.join(self.outputs)}"
+                )
+        return tuple(dict.fromkeys(names)) or self.returned
 
 
 def describe(manifest: Manifest, signature: Signature) -> dict[str, Any]:
@@ -68,10 +80,11 @@ def describe(manifest: Manifest, signature: Signature) -> dict[str, Any]:
     -------
     dict
         ``name``, ``version``, ``task``, ``description``; ``features``, the JSON Schema of an
-        instance given as an object; ``target``, that of one prediction.
+        instance given as an object; ``target``, that of one prediction; ``outputs``, those of all
+        that can be asked for, by name, and ``returned``, which of them come unasked.
     """
     columns = signature.columns
-    described = zip(columns.features, columns.schemas(), strict=True)
+    features = zip(columns.features, columns.schemas(), strict=True)
     return {
         "name": manifest.name,
         "version": manifest.version,
@@ -80,14 +93,14 @@ def describe(manifest: Manifest, signature: Signature) -> dict[str, Any]:
         "features": {
             "$schema": DIALECT,
             "type": "object",
-            "properties": {
-                feature.name: _feature(feature, schema) for feature, schema in described
-            },
+            "properties": {feature.name: _feature(feature, schema) for feature, schema in features},
             "required": list(columns.names),
             "additionalProperties": False,
             "examples": [columns.example()],
         },
-        "target": {"$schema": DIALECT, **_target(signature.output.target)},
+        "target": {"$schema": DIALECT, **_target(manifest.target)},
+        "outputs": {name: _output(output) for name, output in signature.outputs.items()},
+        "returned": list(signature.returned),
     }
 
 
@@ -109,6 +122,13 @@ def _target(target: Target) -> dict[str, Any]:
     if target.interval is not None:
         schema["x-interval"] = target.interval.model_dump()
     return schema
+
+
+def _output(output: Output) -> dict[str, Any]:
+    schema: dict[str, Any] = {"type": _JSON_TYPES[output.type]}
+    for length in reversed(output.shape):
+        schema = {"type": "array", "items": schema, "minItems": length, "maxItems": length}
+    return {**schema, "x-names": list(output.names)} if output.names else schema
 
 
 def _named(column: Feature | Target) -> dict[str, Any]:

@@ -13,6 +13,7 @@ that it predicts when it is loaded: enough to see that it goes on answering, not
 
 import dataclasses
 import hashlib
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,15 @@ import orjson
 from model_server.errors import ModelDirectoryError
 from model_server.model import directory as model_directory
 from model_server.model.directory import JOBLIB, MANIFEST, ModelDirectory
-from model_server.model.manifest import Conversion, Feature, Golden, Manifest, Target
+from model_server.model.manifest import (
+    PREDICTION,
+    Conversion,
+    Feature,
+    Golden,
+    Manifest,
+    Target,
+)
+from model_server.model.outputs import told, tried
 from model_server.model.runtime import Estimator
 
 FEATURES = "features.json"
@@ -82,8 +91,12 @@ def complete(found: ModelDirectory, runtime: Estimator) -> ModelDirectory:
     manifest = found.manifest
     X = np.zeros((1, len(manifest.features)))
     try:
-        y = runtime.predict(X)
-        golden = Golden(instances=(tuple(X[0].tolist()),), predictions=tuple(y.tolist()))
+        outputs, answers = tried(partial(runtime.answer, X), runtime.offered, runtime.classes)
+        golden = Golden(
+            instances=(tuple(X[0].tolist()),),
+            predictions=told(answers.pop(PREDICTION)),
+            outputs={name: told(values) for name, values in answers.items()},
+        )
     except Exception as error:
         raise ModelDirectoryError(
             found.path,
@@ -91,13 +104,12 @@ def complete(found: ModelDirectory, runtime: Estimator) -> ModelDirectory:
             f"can't predict a row of {len(manifest.features)} zeros ({error})".replace("\n", " "),
             f"see that {FEATURES} names its features, all of them numbers",
         ) from error
-    classes = tuple(runtime.classes)
-    described = {
-        "task": "classification" if classes else "regression",
-        "target": manifest.target.model_copy(update={"classes": classes}),
-        "golden": golden,
-    }
-    return dataclasses.replace(found, manifest=manifest.model_copy(update=described))
+    several = any(isinstance(each, list) for each in runtime.classes)
+    classes = () if several else tuple(runtime.classes)
+    target = manifest.target.model_copy(update={"classes": classes})
+    task = "classification" if runtime.classes else "regression"
+    update = {"task": task, "target": target, "outputs": outputs, "golden": golden}
+    return dataclasses.replace(found, manifest=manifest.model_copy(update=update))
 
 
 def _names(directory: Path, text: bytes) -> list[str]:

@@ -1,14 +1,23 @@
 """Conversion to ONNX, kept only where ONNX Runtime gives the estimator's own answers."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.base import is_classifier
 
 from model_server.model.columns import Instances
-from model_server.model.manifest import Container, Conversion, Feature, Tolerance
+from model_server.model.manifest import (
+    PREDICTION,
+    Container,
+    Conversion,
+    Feature,
+    Output,
+    Tolerance,
+)
+from model_server.model.outputs import Answers, tried
 from model_server.model.runtime import EstimatorRuntime, OnnxRuntime, first_line
 from model_server.packing.graph import NUMBERS, graph, unwrapped
 from model_server.packing.probes import probes
@@ -26,40 +35,18 @@ class Converted:
     ----------
     graph : bytes or None
         A serialized ONNX model, if there is one that agrees.
+    outputs : tuple of Output
+        What it gives in its order, or the estimator, if there is none.
     conversion : Conversion
         What was compared, or why there is no graph.
     tolerance : Tolerance
-        Within which the graph agreed; 0 for labels.
+        Within which the predictions agreed; 0 for labels.
     """
 
     graph: bytes | None
+    outputs: tuple[Output, ...]
     conversion: Conversion
     tolerance: Tolerance
-
-
-@dataclass(frozen=True)
-class _Answers:
-    """Predictions, and what stands behind labels: the classes' probabilities."""
-
-    y: npt.NDArray[Any]
-    probabilities: npt.NDArray[np.float64] | None
-
-    def differ(self, expected: "_Answers", relative: float) -> npt.NDArray[np.bool_]:
-        """Tell of each row whether it comes out otherwise."""
-        if expected.y.dtype.kind == "f":
-            allowed = relative * (np.abs(expected.y) + np.ptp(expected.y))
-            cells = ~(np.abs(self.y - expected.y) <= allowed)
-        else:
-            cells = np.asarray(self.y != expected.y)
-        differ: npt.NDArray[np.bool_] = cells.reshape(len(cells), -1).any(axis=1)
-        if expected.probabilities is not None and self.probabilities is not None:
-            off = ~(np.abs(self.probabilities - expected.probabilities) <= relative)
-            differ |= off.any(axis=1)
-        return differ
-
-    def largest_difference(self, expected: "_Answers") -> float:
-        """Return that of a number; 0 for labels."""
-        return float(np.abs(self.y - expected.y).max()) if expected.y.dtype.kind == "f" else 0.0
 
 
 def convert(
@@ -67,18 +54,21 @@ def convert(
     features: tuple[Feature, ...],
     X: Instances,
     container: Container | None = None,
+    wanted: Sequence[str] = (),
 ) -> Converted:
     """Convert a fitted estimator, in the precision that it computes in if that can be.
 
     Parameters
     ----------
     estimator : object
-        With a ``predict`` method.
+        Fitted.
     features : tuple of Feature
     X : ndarray of shape (n_rows, n_features) or (n_rows,)
         Rows that it answers, as `Columns` has them.
     container : str, optional
         What it was fitted on; by default what it tells.
+    wanted : sequence of str, optional
+        Outputs that the graph is to give beside the predictions.
 
     Returns
     -------
@@ -86,64 +76,127 @@ def convert(
         With the first graph that ONNX Runtime loads and that agrees on every row of
         `model_server.packing.probes`: labels are the same, and numbers and probabilities within
         `EXACT`, or else `CLOSE`.
+
+    Raises
+    ------
+    Exception
+        Whatever keeps the estimator from answering the rows.
     """
-    X = probes(estimator, features, X)
     runtime = EstimatorRuntime(estimator, features, container=container)
-    expected = _ask_estimator(estimator, runtime, X)
+    outputs, expected = tried(partial(runtime.answer, X), runtime.offered, runtime.classes)
+    compared = _compared(outputs)
+    try:
+        rows = probes(estimator, features, X)
+        expected = runtime.answer(rows, [output.name for output in compared])
+    except Exception:  # noqa: BLE001 - what is made up may rightly be refused
+        rows = X
     close, reasons = None, []
     for precision in sorted(NUMBERS, reverse=not rounds_inputs(unwrapped(estimator))):
         try:
-            model = graph(estimator, features, precision)
-            actual = _ask_graph(model, features, X, expected.y.shape[1:])
+            found = _Graph(graph(estimator, features, precision), features, compared)
+            if missing := [name for name in wanted if name not in found.names]:
+                raise LookupError(f"a graph gives no {missing[0]}")
+            actual = found.answer(rows, expected)
         except Exception as error:  # noqa: BLE001 - a converter may raise anything
             reasons.append(" ".join(first_line(error).split()))
             continue
-        if not actual.differ(expected, EXACT).any():
-            return _converted(estimator, model, actual, expected, EXACT)
-        n_differ = np.count_nonzero(actual.differ(expected, CLOSE))
+        if not _differ(actual, expected, EXACT).any():
+            return found.converted(actual, expected, EXACT)
+        n_differ = np.count_nonzero(_differ(actual, expected, CLOSE))
         if not n_differ and close is None:
-            close = _converted(estimator, model, actual, expected, CLOSE)
+            close = found.converted(actual, expected, CLOSE)
         reasons.append(
-            f"in {precision} {n_differ} of {len(X)} predictions differ from the estimator's"
+            f"in {precision} {n_differ} of {len(rows)} predictions differ from the estimator's"
         )
     if close is not None:
         return close
+    reason = "; ".join(dict.fromkeys(reasons))
     return Converted(
         None,
-        Conversion(converted=False, reason="; ".join(dict.fromkeys(reasons)), rows_compared=len(X)),
-        _tolerance(estimator, expected, CLOSE),
+        outputs,
+        Conversion(converted=False, reason=reason, rows_compared=len(rows)),
+        _tolerance(expected, CLOSE),
     )
 
 
-def _converted(
-    estimator: Any, model: bytes, actual: _Answers, expected: _Answers, relative: float
-) -> Converted:
-    conversion = Conversion(
-        converted=True,
-        rows_compared=len(expected.y),
-        largest_difference=actual.largest_difference(expected),
-    )
-    return Converted(model, conversion, _tolerance(estimator, expected, relative))
+def _compared(outputs: tuple[Output, ...]) -> list[Output]:
+    """Return the outputs that graphs have: the predictions, and what labels are chosen by.
+
+    These are a classifier's probabilities, or the decision values of what has none.
+    """
+    by_name = {output.name: output for output in outputs}
+    second = "probability" if "probability" in by_name else "decision"
+    return [by_name[name] for name in (PREDICTION, second) if name in by_name]
 
 
-def _tolerance(estimator: Any, expected: _Answers, relative: float) -> Tolerance:
-    if is_classifier(estimator):
+class _Graph:
+    """A graph that may agree."""
+
+    def __init__(
+        self, model: bytes, features: tuple[Feature, ...], outputs: Sequence[Output]
+    ) -> None:
+        self._model = model
+        self._outputs = list(outputs)
+        self._runtime = OnnxRuntime(model, features, self._outputs)
+        del self._outputs[self._runtime.n_outputs :]
+
+    @property
+    def names(self) -> list[str]:
+        """Those of its outputs."""
+        return [output.name for output in self._outputs]
+
+    def answer(self, X: Instances, expected: Answers) -> Answers:
+        """Ask it; decision values that come in another way than the estimator's are left out."""
+        answers = self._runtime.answer(X, (PREDICTION,))
+        for output in self._outputs[1:]:
+            try:
+                answers |= self._runtime.answer(X, (output.name,))
+            except ValueError:  # another shape
+                if output.name == "probability":
+                    raise
+                self._outputs.remove(output)
+        if (
+            "decision" in answers
+            and _off("decision", answers["decision"], expected["decision"], CLOSE).any()
+        ):
+            del answers["decision"]
+            self._outputs.pop()
+        return answers
+
+    def converted(self, actual: Answers, expected: Answers, relative: float) -> Converted:
+        """Return it as one that agreed."""
+        y, right = actual[PREDICTION], expected[PREDICTION]
+        largest = float(np.nanmax(np.abs(y - right))) if right.dtype.kind == "f" else 0.0
+        conversion = Conversion(
+            converted=True, rows_compared=len(right), largest_difference=largest
+        )
+        tolerance = _tolerance(expected, relative)
+        return Converted(self._model, tuple(self._outputs), conversion, tolerance)
+
+
+def _differ(actual: Answers, expected: Answers, relative: float) -> npt.NDArray[np.bool_]:
+    """Tell of each row whether it comes out otherwise."""
+    n_rows = len(expected[PREDICTION])
+    differ = np.zeros(n_rows, np.bool_)
+    for name, values in actual.items():
+        differ |= _off(name, values, expected[name], relative).reshape(n_rows, -1).any(axis=1)
+    return differ
+
+
+def _off(
+    name: str, actual: npt.NDArray[Any], expected: npt.NDArray[Any], relative: float
+) -> npt.NDArray[np.bool_]:
+    """Tell of each value of an output whether it is another."""
+    if expected.dtype.kind != "f":
+        return np.asarray(actual != expected)
+    scale = 1.0 if name == "probability" else np.abs(expected) + np.ptp(expected)
+    close = np.abs(actual - expected) <= relative * scale
+    both_missing = np.isnan(actual) & np.isnan(expected)
+    return np.asarray(~(close | both_missing))
+
+
+def _tolerance(expected: Answers, relative: float) -> Tolerance:
+    y = expected[PREDICTION]
+    if y.dtype.kind != "f" or "probability" in expected or "decision" in expected:
         return Tolerance()
-    return Tolerance(relative=relative, absolute=relative * float(np.ptp(expected.y)))
-
-
-def _ask_estimator(estimator: Any, runtime: EstimatorRuntime, X: Instances) -> _Answers:
-    inputs = runtime.inputs(X)
-    probabilities = None
-    if hasattr(estimator, "predict_proba"):
-        probabilities = estimator.predict_proba(inputs)
-    if isinstance(probabilities, list):  # of several targets, which no graph tells
-        probabilities = None
-    return _Answers(np.asarray(estimator.predict(inputs)), probabilities)
-
-
-def _ask_graph(
-    model: bytes, features: tuple[Feature, ...], X: Instances, shape: tuple[int, ...]
-) -> _Answers:
-    runtime = OnnxRuntime(model, features, shape)
-    return _Answers(runtime.predict(X), runtime.scores(X))
+    return Tolerance(relative=relative, absolute=relative * float(np.ptp(y)))

@@ -12,15 +12,16 @@ import sys
 import threading
 import weakref
 from collections import deque
-from typing import Any
-
-import numpy.typing as npt
+from collections.abc import Sequence
 
 from model_server.errors import ModelDirectoryError, Overran, WorkerLost
 from model_server.model.columns import Instances
 from model_server.model.directory import ModelDirectory
+from model_server.model.manifest import Output
+from model_server.model.outputs import Answers
+from model_server.model.runtime import Estimator
 from model_server.workers.channel import Channel
-from model_server.workers.zygote import Failure, Load, NotLoaded
+from model_server.workers.zygote import Failure, Load, Loaded, NotLoaded
 
 log = logging.getLogger("model_server")
 
@@ -44,7 +45,9 @@ class Estimators:
         self._lock = threading.Lock()
         self._zygote: _Zygote | None = None
 
-    def load(self, directory: ModelDirectory, shape: tuple[int, ...] = ()) -> "EstimatorProcesses":
+    def load(
+        self, directory: ModelDirectory, outputs: Sequence[Output] | None = None
+    ) -> "EstimatorProcesses":
         """Load the estimator of a checked model directory; see `runtime.load_estimator`.
 
         Raises
@@ -54,7 +57,7 @@ class Estimators:
         keeper, pid = self._fork()
         model = pickle.PickleBuffer(directory.model)
         try:
-            keeper.send(Load(dataclasses.replace(directory, model=b""), shape, model))
+            keeper.send(Load(dataclasses.replace(directory, model=b""), outputs, model))
             told = keeper.receive()
         except (EOFError, OSError) as error:
             keeper.close()
@@ -68,7 +71,7 @@ class Estimators:
             keeper.close()
             raise told.error from MemoryError() if told.for_memory else None
         log.debug("loaded into process %d", pid, extra={"model": directory.manifest.name})
-        return EstimatorProcesses(keeper, told.classes, self._n_workers, self._time_limit_s)
+        return EstimatorProcesses(keeper, told, self._n_workers, self._time_limit_s)
 
     def close(self) -> None:
         """End the zygote, and with it all that it forked."""
@@ -85,15 +88,15 @@ class Estimators:
             return _fork(self._zygote.channel)
 
 
-class EstimatorProcesses:
+class EstimatorProcesses(Estimator):
     """A scikit-learn estimator in processes of its own; a `Runtime`.
 
     Parameters
     ----------
     keeper : Channel
         To the process that has loaded it.
-    classes : list
-        What a classifier tells apart, in its own order.
+    told : Loaded
+        What the estimator tells of itself.
     n_workers : int
     time_limit_s : float, optional
     """
@@ -103,9 +106,9 @@ class EstimatorProcesses:
     unpickles = True
 
     def __init__(
-        self, keeper: Channel, classes: list[Any], n_workers: int, time_limit_s: float | None
+        self, keeper: Channel, told: Loaded, n_workers: int, time_limit_s: float | None
     ) -> None:
-        self.classes = classes
+        self.classes, self.offered = told.classes, told.offered
         self.concurrency = n_workers
         self._time_limit_s = time_limit_s
         self._keeper = keeper
@@ -113,8 +116,8 @@ class EstimatorProcesses:
         self._idle: deque[tuple[Channel, int]] = deque()
         weakref.finalize(self, _forget, keeper, self._idle)
 
-    def predict(self, X: Instances) -> npt.NDArray[Any]:
-        """See `Runtime.predict`.
+    def answer(self, X: Instances, names: Sequence[str]) -> Answers:
+        """See `Runtime.answer`.
 
         Raises
         ------
@@ -125,7 +128,7 @@ class EstimatorProcesses:
         """
         worker, pid = self._worker()
         try:
-            worker.send(X)
+            worker.send((X, names))
             answer = worker.receive(self._time_limit_s)
         except TimeoutError:
             with contextlib.suppress(ProcessLookupError):
@@ -138,8 +141,8 @@ class EstimatorProcesses:
         self._idle.append((worker, pid))
         if isinstance(answer, Failure):
             raise _raised(answer)
-        y: npt.NDArray[Any] = answer
-        return y
+        answers: Answers = answer
+        return answers
 
     def _worker(self) -> tuple[Channel, int]:
         """Return one that is idle, or a new one."""

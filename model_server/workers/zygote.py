@@ -13,7 +13,7 @@ import signal
 import socket
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from model_server import memory
 from model_server.errors import ModelDirectoryError
 from model_server.model import runtime
 from model_server.model.directory import ModelDirectory
+from model_server.model.manifest import Method, Output
 from model_server.model.runtime import EstimatorRuntime
 from model_server.workers.channel import Channel, pack
 
@@ -39,15 +40,16 @@ class Load:
     """What a keeper is told first: a checked directory, without its file, and that."""
 
     directory: ModelDirectory
-    shape: tuple[int, ...]
+    outputs: Sequence[Output] | None
     model: Any
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """That the estimator is there, with the classes that it tells apart."""
+    """That the estimator is there, and what it tells of itself."""
 
     classes: list[Any]
+    offered: dict[str, Method]
 
 
 @dataclass(frozen=True)
@@ -116,15 +118,15 @@ def _keep(channel: Channel) -> None:
     try:
         told: Load = channel.receive()
         directory = dataclasses.replace(told.directory, model=bytes(told.model))
-        shape = told.shape
+        outputs = told.outputs
         del told
-        estimator = runtime.load_estimator(directory, shape)
+        estimator = runtime.load_estimator(directory, outputs)
         del directory
     except ModelDirectoryError as error:
         channel.send(NotLoaded(error, isinstance(error.__cause__, MemoryError)))
         return
     _share()
-    channel.send(Loaded(estimator.classes))
+    channel.send(Loaded(estimator.classes, estimator.offered))
     _fork_for_each(channel, lambda forked: _work(forked, estimator))
 
 
@@ -139,9 +141,9 @@ def _work(channel: Channel, estimator: EstimatorRuntime) -> None:
         os.nice(_NICE)
         Path("/proc/self/oom_score_adj").write_text(str(_OOM_SCORE), encoding="ascii")
     while True:
-        X = channel.receive()
+        X, names = channel.receive()
         try:
-            answer = pack(estimator.predict(X))
+            answer = pack(estimator.answer(X, names))
         except Exception as error:  # noqa: BLE001 - it is told where the answer is awaited
             answer = pack(Failure(type(error).__name__, str(error), traceback.format_exc()))
         channel.send_packed(answer)

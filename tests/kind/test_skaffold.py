@@ -1,5 +1,6 @@
 """The dev loop: what skaffold deploys answers, and an edit reaches the running pod."""
 
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -105,30 +106,39 @@ def test_dev_brings_edits_into_the_cluster(
 ) -> None:
     port, application_port = reserve_port(), reserve_port()
     settings = yaml.safe_load((skaffold.folder / "skaffold.yaml").read_text())
-    for forwarded, local in zip(settings["portForward"], (port, application_port), strict=True):
-        forwarded["localPort"] = local
+    for one, local in zip(settings["portForward"], (port, application_port), strict=True):
+        one["localPort"] = local
     (skaffold.folder / "skaffold.yaml").write_text(yaml.safe_dump(settings, sort_keys=False))
     log = tmp_path / "log"
     development = skaffold.start(log)
     try:
         wait("watching", lambda: "Watching for changes" in log.read_text(), 300)
         [pod] = kubernetes.pods(NAMESPACE)
-        page = f"http://127.0.0.1:{application_port}/"
-        assert "Home value" in text_of(page)
+        assert "Home value" in text_of(forwarded(log, "model-server-application") + "/")
         schema = skaffold.folder / "model_server/model/signature.py"
         before = schema.read_text()
         assert '"title": column.name' in before
         schema.write_text(before.replace('"title": column.name', '"title": "EDITED"'))
-        url = f"http://127.0.0.1:{port}/v1/models/rooms/schema"
+        url = forwarded(log, "model-server-predictor") + "/v1/models/rooms/schema"
         wait("the edit is served", lambda: "EDITED" in text_of(url), 60)
         template = skaffold.folder / "application/templates/base.html"
         template.write_text(template.read_text().replace("Home value", "EDITED"))
-        wait("the edited page is served", lambda: "EDITED" in text_of(page), 120)
+        wait(
+            "the edited page is served",
+            lambda: "EDITED" in text_of(forwarded(log, "model-server-application") + "/"),
+            300,
+        )
         assert [one.metadata.name for one in kubernetes.pods(NAMESPACE)] == [pod.metadata.name]
     finally:
         development.terminate()
         development.wait(120)
         print(log.read_text())  # noqa: T201
+
+
+def forwarded(log: Path, service: str) -> str:
+    """Return where a service is reached, by what skaffold told last: a port may be taken yet."""
+    told = re.findall(rf"service/{service} .*-> (http://127\.0\.0\.1:\d+)", log.read_text())
+    return str(told[-1])
 
 
 def text_of(url: str) -> str:

@@ -5,7 +5,7 @@ A body whose length is not announced takes KServe's route, so every case is sent
 
 import asyncio
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,8 @@ from model_server.inference.executor import Executor
 from model_server.model import directory as model_directory
 from model_server.model import runtime
 from model_server.model.columns import Matrix
+from model_server.model.outputs import Answers
+from tests.model_server.signatures import signature
 from tests.model_server.test_predictions import TABLE
 
 JSON, CSV = "application/json", "text/csv"
@@ -123,18 +125,25 @@ def loaded(request: pytest.FixtureRequest, models: Path) -> tuple[runtime.Runtim
     return runtime.load(read), X
 
 
+ONE = ("prediction",)
+
+
 async def test_no_answer_changes_with_its_company(loaded: tuple[runtime.Runtime, Matrix]) -> None:
     runs, X = loaded
-    batcher = Batcher(runs, X[:8], Executor(queue_limit_s=60), rows_limit=10**6)
-    alone = [(await batcher.submit(X[[row]]))[0] for row in range(len(X))]
+    batcher = Batcher(runs, signature(runs, X[:8]), Executor(queue_limit_s=60), rows_limit=10**6)
+    alone = [(await batcher.submit(X[[row]], ONE))["prediction"][0] for row in range(len(X))]
     rng = np.random.default_rng(0)
     for size in (2, 3, 17, 64, 200):
         rows = rng.choice(len(X), size)
-        together = await asyncio.gather(*(batcher.submit(X[[row]]) for row in rows))
-        assert [y[0] for y in together] == [alone[row] for row in rows]
+        together = await asyncio.gather(*(batcher.submit(X[[row]], ONE) for row in rows))
+        assert [each["prediction"][0] for each in together] == [alone[row] for row in rows]
 
 
-class Counting:
+def predicted(runs: runtime.Runtime, X: Matrix) -> npt.NDArray[Any]:
+    return runs.answer(X, ONE)["prediction"]
+
+
+class Counting(runtime.Runtime):
     """A runtime that counts its calls and fails at negative numbers."""
 
     name = "counting"
@@ -146,52 +155,52 @@ class Counting:
         self._runs = runs
         self.calls: list[int] = []
 
-    def predict(self, X: Matrix) -> npt.NDArray[Any]:
+    def answer(self, X: Matrix, names: Sequence[str]) -> Answers:
         self.calls.append(len(X))
         if (X < 0).any():
             raise ValueError("negative")
-        return self._runs.predict(X)
+        return self._runs.answer(X, names)
 
 
 async def test_waiting_requests_share_a_call_and_a_bad_one_spoils_none(
     loaded: tuple[runtime.Runtime, Matrix],
 ) -> None:
     runs, X = loaded
-    batcher = Batcher(runs, X[:8], Executor(queue_limit_s=60), rows_limit=10**6)
+    batcher = Batcher(runs, signature(runs, X[:8]), Executor(queue_limit_s=60), rows_limit=10**6)
     counting = Counting(runs)
     batcher._runtime = counting
-    await asyncio.gather(*(batcher.submit(X[i : i + 2]) for i in range(5)))
+    await asyncio.gather(*(batcher.submit(X[i : i + 2], ONE) for i in range(5)))
     assert counting.calls == [10]
     counting.calls.clear()
-    await asyncio.gather(*(batcher.submit(X[[row]]) for row in range(100)))
+    await asyncio.gather(*(batcher.submit(X[[row]], ONE) for row in range(100)))
     assert counting.calls == [64, 36], "no more rows are merged than were tried"
     bad = -np.ones_like(X[:1])
     answers = await asyncio.gather(
-        *(batcher.submit(rows) for rows in (X[:1], bad, X[1:3])), return_exceptions=True
+        *(batcher.submit(rows, ONE) for rows in (X[:1], bad, X[1:3])), return_exceptions=True
     )
     assert isinstance(answers[1], ValueError)
     for answer, rows in ((answers[0], X[:1]), (answers[2], X[1:3])):
-        assert np.array_equal(answer, runs.predict(rows))  # type: ignore[arg-type]
+        assert np.array_equal(answer["prediction"], predicted(runs, rows))  # type: ignore[index]
 
 
 async def test_a_large_batch_leaves_the_event_loop(loaded: tuple[runtime.Runtime, Matrix]) -> None:
     runs, X = loaded
-    batcher = Batcher(runs, X[:8], Executor(queue_limit_s=60), rows_limit=10**6)
+    batcher = Batcher(runs, signature(runs, X[:8]), Executor(queue_limit_s=60), rows_limit=10**6)
     large = np.repeat(X, 200, axis=0)
-    future = batcher.submit(large)
+    future = batcher.submit(large, ONE)
     turns = itertools.count()
     while not future.done():
         next(turns)
         await asyncio.sleep(0)
     assert next(turns) > 1, "the event loop went on turning while the batch was predicted"
-    assert np.array_equal(future.result()[: len(X)], runs.predict(np.repeat(X, 200, axis=0))[:506])
+    assert np.array_equal(future.result()["prediction"][:506], predicted(runs, large)[:506])
 
 
 async def test_a_request_that_is_cancelled_leaves_the_others(
     loaded: tuple[runtime.Runtime, Matrix],
 ) -> None:
     runs, X = loaded
-    batcher = Batcher(runs, X[:8], Executor(queue_limit_s=60), rows_limit=10**6)
-    gone, stays = batcher.submit(X[:1]), batcher.submit(X[1:2])
+    batcher = Batcher(runs, signature(runs, X[:8]), Executor(queue_limit_s=60), rows_limit=10**6)
+    gone, stays = batcher.submit(X[:1], ONE), batcher.submit(X[1:2], ONE)
     gone.cancel()
-    assert np.array_equal(await stays, runs.predict(X[1:2]))
+    assert np.array_equal((await stays)["prediction"], predicted(runs, X[1:2]))

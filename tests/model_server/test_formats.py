@@ -130,10 +130,78 @@ def test_a_long_value_is_echoed_shortly() -> None:
         (LINES, np.array(["a,b", 'say "c"']), b'"a,b"\n"say \\"c\\""\n'),
         (CSV, np.array([1.5, 0.1]), b"1.5\n0.1\n"),
         (CSV, np.array(["a,b", 'say "c"']), b'"a,b"\n"say ""c"""\n'),
+        (JSON, np.array([True, False]), b'{"predictions":[true,false]}'),
+        (CSV, np.array([True, False]), b"true\nfalse\n"),
     ],
 )
 def test_encode(media_type: str, y: np.ndarray, expected: bytes) -> None:
-    assert WRITERS[media_type].write(y) == expected
+    assert WRITERS[media_type].write({"prediction": y}) == expected
+
+
+@pytest.mark.parametrize(
+    ("media_type", "expected"),
+    [
+        (
+            JSON,
+            (
+                b'{"predictions":[{"prediction":"a","probability":[0.75,0.25]},'
+                b'{"prediction":"b,","probability":[0.5,0.5]}]}'
+            ),
+        ),
+        (
+            LINES,
+            (
+                b'{"prediction":"a","probability":[0.75,0.25]}\n'
+                b'{"prediction":"b,","probability":[0.5,0.5]}\n'
+            ),
+        ),
+        (CSV, b'a,0.75,0.25\n"b,",0.5,0.5\n'),
+    ],
+)
+def test_encode_several(media_type: str, expected: bytes) -> None:
+    answers = {
+        "prediction": np.array(["a", "b,"]),
+        "probability": np.array([[0.75, 0.25], [0.5, 0.5]]),
+    }
+    assert WRITERS[media_type].write(answers) == expected
+
+
+@pytest.mark.parametrize(
+    ("body", "asked"),
+    [
+        (b'{"instances": [[1, 2]]}', []),
+        (b'{"instances": [[1, 2]], "parameters": {"return": ["probability"]}}', ["probability"]),
+        (b'{"parameters": {"return": ["a", "b"], "x": 1}, "instances": [[1, 2]]}', ["a", "b"]),
+        (b'{"instances": [[1, 2]], "parameters": {}}', []),
+        (b'{"instances": [[1, 2]], "parameters": null}', []),
+        (b'[["parameters"]]', []),
+    ],
+)
+def test_a_body_asks_for_outputs(body: bytes, asked: list[str]) -> None:
+    assert list(READERS[JSON].asked(body)) == asked
+    assert not READERS[CSV].asked(b'"parameters"')
+
+
+@pytest.mark.parametrize(
+    "parameters", [b"1", b"[]", b'{"return": "probability"}', b'{"return": [1]}']
+)
+def test_what_asks_for_no_outputs_is_refused(parameters: bytes) -> None:
+    with pytest.raises(BadRequest, match='"parameters" is not an object with a list of outputs'):
+        READERS[JSON].asked(b'{"instances": [[1, 2]], "parameters": %b}' % parameters)
+
+
+@pytest.mark.parametrize(
+    ("query", "asked"),
+    [
+        (b"", ()),
+        (b"return=probability", ("probability",)),
+        (b"return=prediction,probability", ("prediction", "probability")),
+        (b"x=1&return=a&return=b", ("a", "b")),
+        (b"return=a%20b", ("a b",)),
+    ],
+)
+def test_a_query_asks_for_outputs(query: bytes, asked: tuple[str, ...]) -> None:
+    assert negotiation.returned(query) == asked
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """A number that a graph of float32 can't hold is told with its row and feature."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,9 @@ from model_server.errors import BadRequest
 from model_server.inference.batching import Batcher
 from model_server.inference.executor import Executor
 from model_server.model.manifest import Feature
+from model_server.model.outputs import Answers
 from model_server.model.runtime import OnnxRuntime
+from tests.model_server.signatures import signature
 
 NAMES = ("RM", "AGE")
 LARGEST = float(np.finfo(np.float32).max)
@@ -82,15 +85,15 @@ def workers() -> Executor:
 async def test_rows_are_counted_in_the_clients_own_request(
     runtime: OnnxRuntime, workers: Executor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    batcher = Batcher(runtime, matrix(SOUND, [5, 30]), workers, rows_limit=100)
+    batcher = Batcher(runtime, signature(runtime, matrix(SOUND, [5, 30])), workers, rows_limit=100)
     asked = []
-    predict = runtime.predict
+    answer = runtime.answer
 
-    def counted(X: npt.NDArray[np.float64]) -> npt.NDArray[Any]:
+    def counted(X: npt.NDArray[np.float64], names: Sequence[str]) -> Answers:
         asked.append(len(X))
-        return predict(X)
+        return answer(X, names)
 
-    monkeypatch.setattr(runtime, "predict", counted)
+    monkeypatch.setattr(runtime, "answer", counted)
     requests = [
         matrix(SOUND, SOUND, SOUND),
         matrix(SOUND, [6.5, 1e39]),
@@ -98,11 +101,12 @@ async def test_rows_are_counted_in_the_clients_own_request(
         matrix([-1e39, 1], SOUND),
     ]
     answers: list[Any] = await asyncio.gather(
-        *map(batcher.submit, requests), return_exceptions=True
+        *(batcher.submit(X, ("prediction",)) for X in requests), return_exceptions=True
     )
     assert asked[0] == 8, "they were merged"
     told = [
-        answer.members if isinstance(answer, BadRequest) else np.size(answer) for answer in answers
+        answer.members if isinstance(answer, BadRequest) else len(answer["prediction"])
+        for answer in answers
     ]
     assert told == [3, {"row": 2, "feature": NAMES[1]}, 1, {"row": 1, "feature": NAMES[0]}]
 

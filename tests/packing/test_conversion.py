@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.tree import DecisionTreeRegressor
 
 from model_server.model.runtime import EstimatorRuntime, OnnxRuntime
-from model_server.packing.conversion import EXACT, _Answers, _ask_estimator, convert
+from model_server.packing.conversion import EXACT, _differ, convert
 from model_server.packing.probes import MAXIMUM_ROWS, probes
 from tests.training import samples
 from training.dataset import build
@@ -61,13 +61,14 @@ def test_a_probability_that_is_off_is_noticed(dataset: Any) -> None:
     model = LogisticRegression(max_iter=5000).fit(dataset.X, labels.astype(int))
     found = convert(model, dataset.features, dataset.X)
     assert found.graph is not None
-    runs = OnnxRuntime(found.graph, dataset.features)
+    runs = OnnxRuntime(found.graph, dataset.features, found.outputs)
     model.coef_ *= 1.000001
     np.testing.assert_array_equal(runs.predict(dataset.X), model.predict(dataset.X))
     X = probes(model, dataset.features, dataset.X)
-    actual = _Answers(runs.predict(X), runs.scores(X))
-    asked = EstimatorRuntime(model, dataset.features)
-    assert actual.differ(_ask_estimator(model, asked, X), EXACT).any()
+    names = [output.name for output in found.outputs]
+    assert names == ["prediction", "probability"]
+    expected = EstimatorRuntime(model, dataset.features).answer(X, names)
+    assert _differ(runs.answer(X, names), expected, EXACT).any()
 
 
 def test_many_splits_are_sampled_the_same_way_twice(dataset: Any) -> None:

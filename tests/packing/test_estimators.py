@@ -87,7 +87,7 @@ def test_the_graph_answers_as_the_estimator_does(name: str) -> None:
             return
         rows = probes(estimator, features, X)
         expected = np.asarray(estimator.predict(rows))
-        y_graph = OnnxRuntime(converted.graph, features, expected.shape[1:]).predict(rows)
+        y_graph = OnnxRuntime(converted.graph, features, converted.outputs).predict(rows)
     if isinstance(estimator, ClassifierMixin):
         np.testing.assert_array_equal(y_graph, expected)
     else:

@@ -11,7 +11,7 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 from sklearn.model_selection import train_test_split
 from threadpoolctl import threadpool_limits
 
-from model_server.model.manifest import Feature
+from model_server.model.manifest import Feature, Output
 from model_server.model.runtime import OnnxRuntime
 from model_server.packing.conversion import convert
 from model_server.packing.graph import graph
@@ -125,7 +125,8 @@ def parametrize(fast: dict[str, Any], slow: dict[str, Any]) -> pytest.MarkDecora
 def test_numbers_are_the_same_to_the_last_bit(estimator: Any, table: Any) -> None:
     estimator, X, features = fitted(estimator, table)
     expected = estimator.predict(X)
-    y = OnnxRuntime(graph(estimator, features, "float64"), features, expected.shape[1:]).predict(X)
+    outputs = [Output(name="prediction", shape=expected.shape[1:])]
+    y = OnnxRuntime(graph(estimator, features, "float64"), features, outputs).predict(X)
     if getattr(estimator, "loss", "") == "poisson":  # ONNX Runtime has an exponential of its own
         np.testing.assert_allclose(y, expected, rtol=1e-15)
     else:
@@ -135,11 +136,14 @@ def test_numbers_are_the_same_to_the_last_bit(estimator: Any, table: Any) -> Non
 @parametrize(CLASSIFIERS, HISTOGRAM_CLASSIFIERS)
 def test_labels_are_the_same(estimator: Any, table: Any) -> None:
     estimator, X, features = fitted(estimator, table)
-    runtime = OnnxRuntime(graph(estimator, features, "float64"), features)
-    np.testing.assert_array_equal(runtime.predict(X), estimator.predict(X))
     probabilities = estimator.predict_proba(X)
-    scores = runtime.scores(X)
-    assert scores is not None
+    outputs = [
+        Output(name="prediction", type="text"),
+        Output(name="probability", shape=probabilities.shape[1:]),
+    ]
+    runtime = OnnxRuntime(graph(estimator, features, "float64"), features, outputs)
+    np.testing.assert_array_equal(runtime.predict(X), estimator.predict(X))
+    scores = runtime.answer(X, ["probability"])["probability"]
     np.testing.assert_allclose(scores, probabilities, rtol=0, atol=1e-15)
 
 
@@ -168,11 +172,11 @@ def test_what_lies_outside_is_the_same(settings: dict[str, Any]) -> None:
     estimator = ensemble.IsolationForest(n_estimators=50, random_state=0, **settings).fit(X[:400])
     features = tuple(Feature(name=f"x{at}") for at in range(X.shape[1]))
     rows = probes(estimator, features, X)
-    runtime = OnnxRuntime(graph(estimator, features, "float64"), features)
+    outputs = [Output(name="prediction", type="integer"), Output(name="decision")]
+    runtime = OnnxRuntime(graph(estimator, features, "float64"), features, outputs)
     np.testing.assert_array_equal(runtime.predict(rows), estimator.predict(rows))
-    scores = runtime.scores(rows)
-    assert scores is not None
-    np.testing.assert_allclose(scores[:, 0], estimator.decision_function(rows), atol=1e-15)
+    scores = runtime.answer(rows, ["decision"])["decision"]
+    np.testing.assert_allclose(scores, estimator.decision_function(rows), atol=1e-15)
 
 
 def test_a_label_beside_a_rounded_threshold() -> None:

@@ -122,7 +122,7 @@ def _deciding(evidence: Evidence) -> tuple[str, str]:
 
 def _example(evidence: Evidence, interval: Interval) -> dict[str, float]:
     """Return the prediction for the row of medians, which is the second golden row."""
-    predicted = float(evidence.manifest.golden.predictions[1])
+    [predicted] = np.asarray(evidence.manifest.golden.predictions[1:2], np.float64).tolist()
     return {
         "predicted": predicted,
         "lower": predicted + interval.lower,
