@@ -10,12 +10,13 @@ from sklearn.base import clone
 
 from model_server.model import directory as model_directory
 from model_server.model import runtime
+from model_server.packing.package import Package
 from training.comparison import Comparison, compare
 from training.dataset import Dataset
 from training.errors import Unwritable
 from training.evaluation import evaluate
 from training.model_card import ModelCard
-from training.package import Package, package
+from training.package import package
 from training.progress import Progress
 from training.report import page
 from training.settings import Settings

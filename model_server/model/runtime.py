@@ -36,6 +36,10 @@ _ROWS_AT_A_TIME = 1024
 for each class, a distance to each row of the training."""
 
 
+_ABSENT = "\0"
+"""What a graph is given for a text that is missing: none of its labels."""
+
+
 class Runtime(Protocol):
     """Something that predicts.
 
@@ -395,7 +399,10 @@ def load(
 def _tensor(column: npt.NDArray[Any], name: str, dtype: Any) -> npt.NDArray[Any]:
     """Return a column as a graph reads it: of texts where no dtype is given."""
     column = column.reshape(len(column), -1)
-    return column if dtype is None else _cast(column, dtype, [name] * column.shape[1])
+    if dtype is not None:
+        return _cast(column, dtype, [name] * column.shape[1])
+    absent = column == None  # noqa: E711 - of each cell
+    return np.where(absent, _ABSENT, column) if absent.any() else column
 
 
 def _cast(X: npt.NDArray[Any], dtype: Any, names: Sequence[str]) -> npt.NDArray[Any]:

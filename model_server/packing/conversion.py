@@ -1,6 +1,7 @@
 """Conversion to ONNX, kept only where ONNX Runtime gives the estimator's own answers."""
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -20,7 +21,7 @@ from model_server.model.manifest import (
 from model_server.model.outputs import Answers, tried
 from model_server.model.runtime import EstimatorRuntime, OnnxRuntime, first_line
 from model_server.packing.graph import NUMBERS, graph, unwrapped
-from model_server.packing.probes import probes
+from model_server.packing.probes import blocks
 from model_server.packing.tree_graphs import rounds_inputs
 
 EXACT, CLOSE = 1e-9, 1e-6
@@ -85,11 +86,7 @@ def convert(
     runtime = EstimatorRuntime(estimator, features, container=container)
     outputs, expected = tried(partial(runtime.answer, X), runtime.offered, runtime.classes)
     compared = _compared(outputs)
-    try:
-        rows = probes(estimator, features, X)
-        expected = runtime.answer(rows, [output.name for output in compared])
-    except Exception:  # noqa: BLE001 - what is made up may rightly be refused
-        rows = X
+    rows, expected = _asked(runtime, expected, compared, X, blocks(estimator, features, X))
     close, reasons = None, []
     for precision in sorted(NUMBERS, reverse=not rounds_inputs(unwrapped(estimator))):
         try:
@@ -117,6 +114,24 @@ def convert(
         Conversion(converted=False, reason=reason, rows_compared=len(rows)),
         _tolerance(expected, CLOSE),
     )
+
+
+def _asked(
+    runtime: EstimatorRuntime,
+    answers: Answers,
+    compared: Sequence[Output],
+    X: Instances,
+    made_up: Iterable[Instances],
+) -> tuple[Instances, Answers]:
+    """Add the made-up rows that the estimator answers, which it may rightly refuse to."""
+    names = [output.name for output in compared]
+    rows, parts = [X], [{name: answers[name] for name in names}]
+    for block in made_up:
+        with contextlib.suppress(Exception):
+            parts.append(runtime.answer(block, names))
+            rows.append(block)
+    joined = {name: np.concatenate([part[name] for part in parts]) for name in names}
+    return np.concatenate(rows), joined
 
 
 def _compared(outputs: tuple[Output, ...]) -> list[Output]:
@@ -166,7 +181,8 @@ class _Graph:
     def converted(self, actual: Answers, expected: Answers, relative: float) -> Converted:
         """Return it as one that agreed."""
         y, right = actual[PREDICTION], expected[PREDICTION]
-        largest = float(np.nanmax(np.abs(y - right))) if right.dtype.kind == "f" else 0.0
+        finite = np.isfinite(right) if right.dtype.kind == "f" else np.zeros(right.shape, np.bool_)
+        largest = float(np.abs(y[finite] - right[finite]).max(initial=0.0))
         conversion = Conversion(
             converted=True, rows_compared=len(right), largest_difference=largest
         )
@@ -189,8 +205,10 @@ def _off(
     """Tell of each value of an output whether it is another."""
     if expected.dtype.kind != "f":
         return np.asarray(actual != expected)
-    scale = 1.0 if name == "probability" else np.abs(expected) + np.ptp(expected)
-    close = np.abs(actual - expected) <= relative * scale
+    scale = 1.0 if name == "probability" else np.abs(expected) + _range(expected)
+    with np.errstate(invalid="ignore"):
+        close = np.abs(actual - expected) <= relative * scale
+    close |= actual == expected
     both_missing = np.isnan(actual) & np.isnan(expected)
     return np.asarray(~(close | both_missing))
 
@@ -199,4 +217,10 @@ def _tolerance(expected: Answers, relative: float) -> Tolerance:
     y = expected[PREDICTION]
     if y.dtype.kind != "f" or "probability" in expected or "decision" in expected:
         return Tolerance()
-    return Tolerance(relative=relative, absolute=relative * float(np.ptp(y)))
+    return Tolerance(relative=relative, absolute=relative * _range(y))
+
+
+def _range(values: npt.NDArray[Any]) -> float:
+    """Return that of the finite ones."""
+    finite = values[np.isfinite(values)]
+    return float(np.ptp(finite)) if finite.size else 0.0

@@ -112,9 +112,9 @@ def _tensor(feature: Feature, number: Any) -> Any:
     TypeError
         If graphs have none for it.
     """
-    if feature.type == "datetime" or (feature.type in _TEXTS and feature.missing):
-        kind = f"{feature.type} that may be missing" if feature.missing else feature.type
-        raise TypeError(f"{feature.name!r} is a {kind}, which no graph reads")
+    labels = all(isinstance(label, str) for label in feature.categories)
+    if feature.type == "datetime" or not labels:
+        raise TypeError(f"{feature.name!r} is a {feature.type} that no graph reads")
     return StringTensorType if feature.type in _TEXTS else number
 
 

@@ -12,9 +12,23 @@ from model_server.packing.trees import trees
 
 MAXIMUM_ROWS = 20_000
 
+_FEW = 8
+_FAR = 1e6
+_UNSEEN = "a label that was not seen"
+_ABSENT: dict[str, Any] = {"datetime": np.datetime64("NaT"), "number": np.nan}
+"""What a value of a type is that is missing; None of all others."""
+
 
 def probes(estimator: Any, features: tuple[Feature, ...], X: Instances) -> Instances:
-    """Return some rows, one of zeros, and rows where a tree could turn the other way.
+    """Return some rows, and all of `blocks`."""
+    return np.concatenate([X, *blocks(estimator, features, X)])
+
+
+def blocks(estimator: Any, features: tuple[Feature, ...], X: Instances) -> Iterator[Instances]:
+    """Yield rows at which two implementations of one model are likeliest to differ.
+
+    First one of zeros, then odd ones: far beyond what was seen, missing, or not seen. Then those
+    where a tree could turn the other way.
 
     Covered are:
 
@@ -33,10 +47,9 @@ def probes(estimator: Any, features: tuple[Feature, ...], X: Instances) -> Insta
     features : tuple of Feature
     X : ndarray of shape (n_rows, n_features) or (n_rows,)
 
-    Returns
-    -------
+    Yields
+    ------
     X : ndarray of shape (n_probes, n_features) or (n_probes,)
-        The given rows come first.
     """
     rng = np.random.default_rng(0)
     splits = _splits(estimator, X, rng) if X.ndim > 1 else ()
@@ -45,7 +58,9 @@ def probes(estimator: Any, features: tuple[Feature, ...], X: Instances) -> Insta
     most = MAXIMUM_ROWS // len(_NEIGHBOURS)
     if len(points) > most:
         points = points[np.sort(rng.choice(len(points), most, replace=False))]
-    return np.concatenate([X, _zeros(features, X), *_neighbours(X, points)])
+    yield _zeros(features, X)
+    yield from _odd(features, X)
+    yield from _neighbours(X, points)
 
 
 def _halves(
@@ -72,6 +87,20 @@ def _splits(
             split = predictor.nodes[predictor.nodes["is_leaf"] == 0]
             for node in split:
                 yield float(rng.integers(len(X))), float(node["feature_idx"]), node["num_threshold"]
+
+
+def _odd(features: tuple[Feature, ...], X: Instances) -> Iterator[Instances]:
+    """Yield rows in which a number is far off, a value is missing, or a category not known."""
+    for place, feature in enumerate(features):
+        odd: list[Any] = [_UNSEEN] if feature.unknown else []
+        if feature.type == "number":
+            odd += [-_FAR, _FAR]
+        if feature.missing:
+            odd.append(_ABSENT.get(feature.type))
+        for cell in odd:
+            rows = X[:_FEW].copy()
+            fields(rows)[place][:] = cell
+            yield rows
 
 
 def _zeros(features: tuple[Feature, ...], X: Instances) -> Instances:

@@ -93,7 +93,10 @@ def _fork_for_each(channel: Channel, work: Callable[[Channel], None]) -> None:
             channel.close()
             _begin(work, Channel(sock))
         sock.close()
-        channel.send(pid)
+        try:
+            channel.send(pid)
+        except OSError:
+            return
 
 
 def _begin(work: Callable[[Channel], None], channel: Channel) -> None:

@@ -18,8 +18,9 @@ from harness.processes import ServerProcess
 from model_server.model import directory as model_directory
 from model_server.model.directory import JOBLIB
 from model_server.model.manifest import Output
+from model_server.packing.package import Package
 from training.dataset import build
-from training.package import Package, package
+from training.package import package
 
 pytestmark = pytest.mark.slow
 

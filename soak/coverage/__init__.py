@@ -1,0 +1,1 @@
+"""How much of scikit-learn is served: packed, served by one process, compared with itself."""
