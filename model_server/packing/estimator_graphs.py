@@ -9,7 +9,7 @@ from sklearn.cross_decomposition import CCA, PLSCanonical
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.model_selection import FixedThresholdClassifier, TunedThresholdClassifierCV
-from sklearn.preprocessing import Binarizer, FunctionTransformer, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.semi_supervised import LabelPropagation, LabelSpreading
 
 from model_server.packing import tree_ensemble
@@ -118,13 +118,6 @@ def _transformed_target(graph: Operators) -> None:
     graph.add(_INVERSES[inverse], y, out=graph.outputs[0])
 
 
-def _binarizer(graph: Operators) -> None:
-    """Convert what is 1 above a threshold, and not at it."""
-    limit = graph.constant(np.array(float(graph.estimator.threshold)))
-    above = graph.add("Greater", graph.doubles(), limit)
-    graph.add("Cast", above, out=graph.outputs[0], to=TensorProto.DOUBLE)
-
-
 BY_TYPE: dict[type, Conversion] = {
     DummyRegressor: _dummy_regressor,
     DummyClassifier: _dummy_classifier,
@@ -136,6 +129,5 @@ BY_TYPE: dict[type, Conversion] = {
     FixedThresholdClassifier: _threshold,
     TunedThresholdClassifierCV: _threshold,
     TransformedTargetRegressor: _transformed_target,
-    Binarizer: _binarizer,
 }
 """What adds an estimator's operators, by its type."""

@@ -29,22 +29,41 @@ class Operators:
     def __init__(self, scope: Any, operator: Any, container: Any) -> None:
         self.estimator = operator.raw_operator
         self.outputs = [output.full_name for output in operator.outputs]
-        self.X = operator.inputs[0].full_name
         self._scope, self._operator, self._container = scope, operator, container
+        columns = [each.full_name for each in operator.inputs]
+        self.X = columns[0] if len(columns) == 1 else self.add("Concat", *columns, axis=1)
 
     def wants(self, option: str) -> bool:
         """Whether what is asked for is not the usual, as skl2onnx's options say."""
         return bool(self._container.get_options(self.estimator, {option: False}).get(option))
 
+    @property
+    def reads_texts(self) -> bool:
+        """Whether the inputs are texts."""
+        return isinstance(self._operator.inputs[0].type, StringTensorType)
+
     def add(
-        self, kind: str, *inputs: str, out: str | None = None, domain: str = "", **given: Any
+        self, kind: str, *inputs: Any, out: str | None = None, domain: str = "", **given: Any
     ) -> str:
-        """Add an operator; return the name of its output."""
+        """Add an operator; return the name of its output.
+
+        Parameters
+        ----------
+        kind : str
+        *inputs : str or array-like
+            Names, or what does not change: doubles for numbers with a fraction, else int64.
+        out : str, optional
+            The output's name.
+        domain : str, optional
+        **given
+            The operator's attributes.
+        """
+        names = [each if isinstance(each, str) else self.constant(each) for each in inputs]
         output: str = out or self._scope.get_unique_variable_name(kind.lower())
         version = {"op_version": _ML_OPSET} if domain else {}
         name = self._scope.get_unique_operator_name(kind)
         self._container.add_node(
-            kind, list(inputs), [output], op_domain=domain, name=name, **version, **given
+            kind, names, [output], op_domain=domain, name=name, **version, **given
         )
         return output
 
@@ -62,6 +81,10 @@ class Operators:
     def cast(self, value: str, kind: int) -> str:
         """Add a cast."""
         return self.add("Cast", value, to=kind)
+
+    def whole(self, value: str) -> str:
+        """Add a cast to int64."""
+        return self.cast(value, TensorProto.INT64)
 
     def trees(
         self,
@@ -96,6 +119,22 @@ class Operators:
         """Add the inputs as doubles."""
         return self.cast(self.X, TensorProto.DOUBLE)
 
+    def log1p(self, value: str) -> str:
+        """Add log(1 + value), which keeps its digits near 0 (Kahan's way)."""
+        above = self.add("Add", value, 1.0)
+        ratio = self.add("Div", self.add("Log", above), self.add("Sub", above, 1.0))
+        is_one = self.add("Equal", above, 1.0)
+        return self.add("Where", is_one, value, self.add("Mul", value, ratio))
+
+    def expm1(self, value: str) -> str:
+        """Add exp(value) - 1, which keeps its digits near 0 (Kahan's way)."""
+        power = self.add("Exp", value)
+        less = self.add("Sub", power, 1.0)
+        near = self.add("Mul", less, self.add("Div", value, self.add("Log", power)))
+        is_one = self.add("Equal", power, 1.0)
+        is_far = self.add("Greater", self.add("Abs", value), 1.0)
+        return self.add("Where", is_one, value, self.add("Where", is_far, less, near))
+
     def inner(self, estimator: Any) -> list[str]:
         """Add another estimator on the same inputs; return the names of its outputs.
 
@@ -123,7 +162,7 @@ def output_types(estimator: Any, n_rows: Any) -> list[Any]:
         return [label, DoubleTensorType([n_rows, len(estimator.classes_)])]
     if hasattr(estimator, "predict"):
         return [DoubleTensorType([n_rows, None])]
-    return [DoubleTensorType([n_rows, estimator.n_features_in_])]
+    return [DoubleTensorType([n_rows, len(estimator.get_feature_names_out())])]
 
 
 def converters(by_type: dict[type, Conversion]) -> dict[type, Callable[[Any, Any, Any], None]]:
@@ -137,8 +176,9 @@ def converters(by_type: dict[type, Conversion]) -> dict[type, Callable[[Any, Any
 
 def declare_types(operator: Any) -> None:
     """Declare the outputs of an estimator, as skl2onnx asks for it."""
-    n_rows = operator.inputs[0].get_first_dimension()
-    for output, kind in zip(
-        operator.outputs, output_types(operator.raw_operator, n_rows), strict=True
-    ):
+    [given, *_], estimator = operator.inputs, operator.raw_operator
+    kinds = output_types(estimator, given.get_first_dimension())
+    if isinstance(given.type, StringTensorType) and not hasattr(estimator, "predict"):
+        kinds = [StringTensorType(kind.shape) for kind in kinds]
+    for output, kind in zip(operator.outputs, kinds, strict=True):
         output.set_type(kind)

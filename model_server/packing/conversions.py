@@ -1,0 +1,17 @@
+"""Every conversion that is written here: each stands in for the one that skl2onnx has, if any."""
+
+from model_server.packing import (
+    curve_graphs,
+    estimator_graphs,
+    preprocessing_graphs,
+    tree_graphs,
+)
+from model_server.packing.operators import Conversion
+
+BY_TYPE: dict[type, Conversion] = {
+    **curve_graphs.BY_TYPE,
+    **estimator_graphs.BY_TYPE,
+    **preprocessing_graphs.BY_TYPE,
+    **tree_graphs.BY_TYPE,
+}
+"""What adds an estimator's operators, by its type."""
