@@ -4,6 +4,7 @@ from model_server.packing import (
     curve_graphs,
     estimator_graphs,
     preprocessing_graphs,
+    support_vector_graphs,
     tree_graphs,
 )
 from model_server.packing.operators import Conversion
@@ -12,6 +13,7 @@ BY_TYPE: dict[type, Conversion] = {
     **curve_graphs.BY_TYPE,
     **estimator_graphs.BY_TYPE,
     **preprocessing_graphs.BY_TYPE,
+    **support_vector_graphs.BY_TYPE,
     **tree_graphs.BY_TYPE,
 }
 """What adds an estimator's operators, by its type."""

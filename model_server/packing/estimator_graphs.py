@@ -13,6 +13,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.semi_supervised import LabelPropagation, LabelSpreading
 
 from model_server.packing import tree_ensemble
+from model_server.packing.kernels import Kernel, alikeness
 from model_server.packing.operators import Conversion, Operators
 from model_server.packing.tree_ensemble import Floats
 
@@ -45,35 +46,19 @@ def _linear(graph: Operators) -> None:
     graph.add("Add", product, graph.constant(estimator.intercept_), out=graph.outputs[0])
 
 
-def _kernel(graph: Operators, others: Floats, name: str, gamma: float | None) -> str:
-    """Add the kernel of each row with each of some others, of shape (n_rows, n_others)."""
-    X = graph.doubles()
-    products = graph.add("MatMul", X, graph.constant(others.T))
-    if name == "linear":
-        return products
-    if name != "rbf":
-        raise NotImplementedError(f"the kernel {name!r}")
-    gamma = 1 / others.shape[1] if gamma is None else float(gamma)
-    axes = graph.constant(np.array([1]))
-    lengths = graph.add("ReduceSumSquare", X, axes, keepdims=1)
-    apart = graph.add("Sub", lengths, graph.add("Mul", products, graph.constant(np.array(2.0))))
-    squares = graph.add("Add", apart, graph.constant((others**2).sum(axis=1)))
-    distances = graph.add("Max", squares, graph.constant(np.array(0.0)))
-    return graph.add("Exp", graph.add("Mul", distances, graph.constant(np.array(-gamma))))
-
-
 def _kernel_ridge(graph: Operators) -> None:
     estimator = graph.estimator
-    kernel = _kernel(graph, estimator.X_fit_, estimator.kernel, estimator.gamma)
+    kernel = Kernel(estimator.kernel, estimator.gamma, estimator.degree, estimator.coef0)
+    alike = alikeness(graph, estimator.X_fit_, kernel)
     weights = estimator.dual_coef_.reshape(len(estimator.X_fit_), -1)
-    graph.add("MatMul", kernel, graph.constant(weights), out=graph.outputs[0])
+    graph.add("MatMul", alike, weights, out=graph.outputs[0])
 
 
 def _label_propagation(graph: Operators) -> None:
     estimator = graph.estimator
-    kernel = _kernel(graph, estimator.X_, estimator.kernel, estimator.gamma)
-    weights = graph.add("MatMul", kernel, graph.constant(estimator.label_distributions_))
-    total = graph.add("ReduceSum", weights, graph.constant(np.array([1])), keepdims=1)
+    alike = alikeness(graph, estimator.X_, Kernel(estimator.kernel, estimator.gamma))
+    weights = graph.add("MatMul", alike, estimator.label_distributions_)
+    total = graph.add("ReduceSum", weights, [1], keepdims=1)
     graph.label(graph.first_largest(graph.add("Div", weights, total, out=graph.outputs[1])))
 
 
