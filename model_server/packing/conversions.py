@@ -1,6 +1,8 @@
 """Every conversion that is written here: each stands in for the one that skl2onnx has, if any."""
 
 from model_server.packing import (
+    calibration_graphs,
+    composite_graphs,
     curve_graphs,
     estimator_graphs,
     preprocessing_graphs,
@@ -10,6 +12,8 @@ from model_server.packing import (
 from model_server.packing.operators import Conversion
 
 BY_TYPE: dict[type, Conversion] = {
+    **calibration_graphs.BY_TYPE,
+    **composite_graphs.BY_TYPE,
     **curve_graphs.BY_TYPE,
     **estimator_graphs.BY_TYPE,
     **preprocessing_graphs.BY_TYPE,

@@ -6,26 +6,21 @@ import numpy as np
 from onnx import TensorProto
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.cross_decomposition import CCA, PLSCanonical
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.model_selection import FixedThresholdClassifier, TunedThresholdClassifierCV
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.semi_supervised import LabelPropagation, LabelSpreading
 
-from model_server.packing import tree_ensemble
 from model_server.packing.kernels import Kernel, alikeness
 from model_server.packing.operators import Conversion, Operators
-from model_server.packing.tree_ensemble import Floats
-
-
-def _always(graph: Operators, values: Floats) -> str:
-    """Add numbers that are the same for every row: trees of nothing but a leaf."""
-    trees, leaves = zip(*map(tree_ensemble.constant, values), strict=True)
-    return graph.trees(graph.doubles(), trees, leaves, range(len(values)), len(values))
+from model_server.packing.responses import responses
 
 
 def _dummy_regressor(graph: Operators) -> None:
-    graph.add("Identity", _always(graph, np.ravel(graph.estimator.constant_)), out=graph.outputs[0])
+    constant = np.ravel(graph.estimator.constant_)
+    graph.add("Identity", graph.always(constant), out=graph.outputs[0])
 
 
 def _dummy_classifier(graph: Operators) -> None:
@@ -33,7 +28,7 @@ def _dummy_classifier(graph: Operators) -> None:
     row = np.zeros((1, 1))
     if estimator.strategy in {"stratified", "uniform"}:
         raise NotImplementedError(f"a strategy that is {estimator.strategy}, at random")
-    probabilities = _always(graph, estimator.predict_proba(row)[0])
+    probabilities = graph.always(estimator.predict_proba(row)[0])
     graph.add("Identity", probabilities, out=graph.outputs[1])
     graph.label(graph.first_largest(probabilities))
 
@@ -44,6 +39,18 @@ def _linear(graph: Operators) -> None:
     centred = graph.add("Sub", graph.doubles(), graph.constant(estimator._x_mean))
     product = graph.add("MatMul", centred, graph.constant(estimator.coef_.T))
     graph.add("Add", product, graph.constant(estimator.intercept_), out=graph.outputs[0])
+
+
+def _discriminant(graph: Operators) -> None:
+    """Convert linear discriminants, whose probabilities of two classes are a logistic curve."""
+    _, scores = responses(graph, graph.estimator)
+    if len(graph.estimator.classes_) > 2:
+        graph.label(graph.first_largest(scores))
+        graph.add("Softmax", scores, out=graph.outputs[1], axis=1)
+        return
+    graph.label(graph.whole(graph.add("Greater", graph.add("Squeeze", scores, [1]), 0.0)))
+    second = graph.add("Sigmoid", scores)
+    graph.add("Concat", graph.add("Sub", 1.0, second), second, out=graph.outputs[1], axis=1)
 
 
 def _kernel_ridge(graph: Operators) -> None:
@@ -109,6 +116,7 @@ BY_TYPE: dict[type, Conversion] = {
     CCA: _linear,
     PLSCanonical: _linear,
     KernelRidge: _kernel_ridge,
+    LinearDiscriminantAnalysis: _discriminant,
     LabelPropagation: _label_propagation,
     LabelSpreading: _label_propagation,
     FixedThresholdClassifier: _threshold,

@@ -1,13 +1,16 @@
 """The operators that stand for one estimator in a graph."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import numpy as np
 from onnx import TensorProto, helper
+from skl2onnx._parse import _parse_sklearn
 from skl2onnx._supported_operators import sklearn_operator_name_map
+from skl2onnx.common._registration import get_converter
 from skl2onnx.common.data_types import DoubleTensorType, Int64TensorType, StringTensorType
 from sklearn.base import is_classifier, is_outlier_detector
+from sklearn.pipeline import Pipeline
 
 from model_server.packing import tree_ensemble
 from model_server.packing.tree_ensemble import Floats, Tree
@@ -119,6 +122,13 @@ class Operators:
         """Add the inputs as doubles."""
         return self.cast(self.X, TensorProto.DOUBLE)
 
+    def total(self, columns: Sequence[str]) -> str:
+        """Add a sum that is taken from the first to the last."""
+        first, *others = columns
+        for other in others:
+            first = self.add("Add", first, other)
+        return first
+
     def log1p(self, value: str) -> str:
         """Add log(1 + value), which keeps its digits near 0 (Kahan's way)."""
         above = self.add("Add", value, 1.0)
@@ -135,17 +145,49 @@ class Operators:
         is_far = self.add("Greater", self.add("Abs", value), 1.0)
         return self.add("Where", is_one, value, self.add("Where", is_far, less, near))
 
-    def inner(self, estimator: Any) -> list[str]:
-        """Add another estimator on the same inputs; return the names of its outputs.
+    def always(self, values: Floats) -> str:
+        """Add numbers that are the same for every row: trees of nothing but a leaf."""
+        trees, leaves = zip(*map(tree_ensemble.constant, values), strict=True)
+        return self.trees(self.doubles(), trees, leaves, range(len(values)), len(values))
 
-        A classifier has two: labels, and probabilities.
+    def inner(self, estimator: Any, X: str | None = None, **options: bool) -> list[str]:
+        """Add another estimator; return the names of its outputs.
+
+        Parameters
+        ----------
+        estimator : object
+            A classifier has two outputs: labels, and probabilities.
+        X : str, optional
+            Its inputs, doubles; by default they are the same.
+        **options
+            Of its converter in skl2onnx.
+
+        Returns
+        -------
+        outputs : list of str
         """
-        name = sklearn_operator_name_map[type(estimator)]
-        operator = self._scope.declare_local_operator(name, estimator)
-        operator.inputs = self._operator.inputs
-        for kind in output_types(estimator, None):
-            operator.outputs.append(self._scope.declare_local_variable("inner", kind))
-        return [output.onnx_name for output in operator.outputs]
+        inputs = self._operator.inputs
+        if X is not None:
+            kind = DoubleTensorType([None, estimator.n_features_in_])
+            inputs = [self._scope.declare_local_variable("inner_X", kind)]
+            self.add("Identity", X, out=inputs[0].full_name)
+        last = estimator
+        while isinstance(last, Pipeline):
+            last = last[-1]
+        if "zipmap" in self._allowed(last):
+            options["zipmap"] = False
+        for options_of in (self._scope, self._container):
+            options_of.add_options(id(last), options)
+        return [output.full_name for output in _parse_sklearn(self._scope, estimator, inputs)]
+
+    @staticmethod
+    def _allowed(estimator: Any) -> Collection[str]:
+        """Return the options that skl2onnx has for an estimator."""
+        alias = sklearn_operator_name_map.get(type(estimator))
+        try:
+            return get_converter(alias).get_allowed_options() or ()
+        except ValueError:
+            return ()
 
 
 Conversion = Callable[[Operators], None]
@@ -156,6 +198,8 @@ def output_types(estimator: Any, n_rows: Any) -> list[Any]:
     """Return the outputs' types: doubles, and the labels of what tells classes apart."""
     if is_outlier_detector(estimator):
         return [Int64TensorType([n_rows, 1]), DoubleTensorType([n_rows, 1])]
+    if is_classifier(estimator) and isinstance(estimator.classes_, list):  # of several targets
+        return [DoubleTensorType([n_rows, len(estimator.classes_)])] * 2
     if is_classifier(estimator):
         texts = np.asarray(estimator.classes_).dtype.kind in "OU"
         label = (StringTensorType if texts else Int64TensorType)([n_rows])
