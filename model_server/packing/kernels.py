@@ -40,7 +40,7 @@ def alikeness(graph: Operators, others: Floats, kernel: Kernel) -> str:
     """
     gamma = 1 / others.shape[1] if kernel.gamma is None else float(kernel.gamma)
     if kernel.name == "rbf":
-        return graph.add("Exp", graph.add("Mul", _squared_distances(graph, others), -gamma))
+        return graph.add("Exp", graph.add("Mul", squared_distances(graph, others), -gamma))
     products = graph.add("MatMul", graph.doubles(), others.T)
     if kernel.name == "linear":
         return products
@@ -52,8 +52,19 @@ def alikeness(graph: Operators, others: Floats, kernel: Kernel) -> str:
     raise NotImplementedError(f"the kernel {kernel.name!r}")
 
 
-def _squared_distances(graph: Operators, others: Floats) -> str:
-    """Add those to the others, from which both are not far: so few digits cancel."""
+def squared_distances(graph: Operators, others: Floats) -> str:
+    """Add those of each row to some others, of which few digits cancel: all are centred.
+
+    Parameters
+    ----------
+    graph : Operators
+    others : ndarray of shape (n_others, n_features), float64
+
+    Returns
+    -------
+    distances : str
+        Doubles of shape (n_rows, n_others), not negative.
+    """
     centre = others.mean(axis=0)
     X, others = graph.add("Sub", graph.doubles(), centre), others - centre
     products = graph.add("MatMul", X, others.T)

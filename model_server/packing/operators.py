@@ -64,11 +64,18 @@ class Operators:
         names = [each if isinstance(each, str) else self.constant(each) for each in inputs]
         output: str = out or self._scope.get_unique_variable_name(kind.lower())
         version = {"op_version": _ML_OPSET} if domain else {}
-        name = self._scope.get_unique_operator_name(kind)
-        self._container.add_node(
-            kind, names, [output], op_domain=domain, name=name, **version, **given
-        )
+        self._node(kind, names, [output], op_domain=domain, **version, **given)
         return output
+
+    def smallest(self, values: str, count: int) -> tuple[str, str]:
+        """Add the smallest values of each row in order, and their places."""
+        found = [self._scope.get_unique_variable_name(name) for name in ("smallest", "places")]
+        self._node("TopK", [values, self.constant([count])], found, axis=1, largest=0)
+        return found[0], found[1]
+
+    def _node(self, kind: str, inputs: list[str], outputs: list[str], **given: Any) -> None:
+        name = self._scope.get_unique_operator_name(kind)
+        self._container.add_node(kind, inputs, outputs, name=name, **given)
 
     def constant(self, values: Any) -> str:
         """Add what does not change; return its name."""
