@@ -1,14 +1,12 @@
 """Splines and quantiles of each feature, in doubles."""
 
-from collections.abc import Sequence
-from statistics import NormalDist
-
 import numpy as np
 from sklearn.preprocessing import QuantileTransformer, SplineTransformer
 from sklearn.preprocessing._data import BOUNDS_THRESHOLD
 
 from model_server.packing.intervals import interpolated, places
 from model_server.packing.operators import Conversion, Operators
+from model_server.packing.special_functions import normal_quantile
 from model_server.packing.tree_ensemble import Floats
 
 
@@ -117,61 +115,9 @@ def _quantiles(graph: Operators) -> None:
         is_last = graph.add("Greater", graph.add("Add", X, BOUNDS_THRESHOLD), last)
     share = graph.add("Where", is_first, 0.0, graph.add("Where", is_last, 1.0, share))
     if estimator.output_distribution == "normal":
-        share = _normal(graph, share)
+        share = normal_quantile(graph, share, BOUNDS_THRESHOLD - np.spacing(1))
     graph.add("Identity", share, out=graph.outputs[0])
 
-
-def _normal(graph: Operators, share: str) -> str:
-    """Add the normal distribution's quantiles, as Cephes has them, but for the last at each end."""
-    least = BOUNDS_THRESHOLD - np.spacing(1)
-    upper = graph.add("Greater", share, 1 - np.exp(-2))
-    mirrored = graph.add("Where", upper, graph.add("Sub", 1.0, share), share)
-    inside = graph.add("Max", mirrored, least)
-    middle = graph.add("Sub", inside, 0.5)
-    square = graph.add("Mul", middle, middle)
-    ratio = graph.add("Div", _polynomial(graph, square, _P0), _polynomial(graph, square, _Q0))
-    bent = graph.add("Mul", middle, graph.add("Mul", square, ratio))
-    central = graph.add("Mul", graph.add("Add", middle, bent), 2.50662827463100050242)
-    root = graph.add("Sqrt", graph.add("Mul", graph.add("Log", inside), -2.0))
-    start = graph.add("Sub", root, graph.add("Div", graph.add("Log", root), root))
-    inverse = graph.add("Div", 1.0, root)
-    ratio = graph.add("Div", _polynomial(graph, inverse, _P1), _polynomial(graph, inverse, _Q1))
-    outer = graph.add("Sub", start, graph.add("Mul", inverse, ratio))
-    signed = graph.add("Where", upper, outer, graph.add("Neg", outer))
-    is_central = graph.add("Greater", mirrored, np.exp(-2))
-    quantile = graph.add("Where", is_central, central, signed)
-    ends = NormalDist().inv_cdf(least), NormalDist().inv_cdf(1 - least)
-    return graph.add("Min", graph.add("Max", quantile, ends[0]), ends[1])
-
-
-def _polynomial(graph: Operators, x: str, coefficients: Sequence[float]) -> str:
-    """Add a polynomial, by Horner's rule; the coefficient of the highest power comes first."""
-    first, *rest = coefficients
-    value = graph.add("Mul", x, first)
-    for coefficient in rest[:-1]:
-        value = graph.add("Mul", graph.add("Add", value, coefficient), x)
-    return graph.add("Add", value, rest[-1])
-
-
-_P0 = (
-    *(-5.99633501014107895267e1, 9.80010754185999661536e1, -5.66762857469070293439e1),
-    *(1.39312609387279679503e1, -1.23916583867381258016e0),
-)
-_Q0 = (
-    *(1.0, 1.95448858338141759834e0, 4.67627912898881538453e0, 8.63602421390890590575e1),
-    *(-2.25462687854119370527e2, 2.00260212380060660359e2, -8.20372256168333339912e1),
-    *(1.59056225126211695515e1, -1.18331621121330003142e0),
-)
-_P1 = (
-    *(4.05544892305962419923e0, 3.15251094599893866154e1, 5.71628192246421288162e1),
-    *(4.40805073893200834700e1, 1.46849561928858024014e1, 2.18663306850790267539e0),
-    *(-1.40256079171354495875e-1, -3.50424626827848203418e-2, -8.57456785154685413611e-4),
-)
-_Q1 = (
-    *(1.0, 1.57799883256466749731e1, 4.53907635128879210584e1, 4.13172038254672030440e1),
-    *(1.50425385692907503408e1, 2.50464946208309415979e0, -1.42182922854787788574e-1),
-    *(-3.80806407691578277194e-2, -9.33259480895457427372e-4),
-)
 
 BY_TYPE: dict[type, Conversion] = {
     QuantileTransformer: _quantiles,

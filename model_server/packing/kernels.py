@@ -38,10 +38,12 @@ def alikeness(graph: Operators, others: Floats, kernel: Kernel) -> str:
     alikeness : str
         Doubles of shape (n_rows, n_others).
     """
+    X = graph.doubles()
     gamma = 1 / others.shape[1] if kernel.gamma is None else float(kernel.gamma)
     if kernel.name == "rbf":
-        return graph.add("Exp", graph.add("Mul", squared_distances(graph, others), -gamma))
-    products = graph.add("MatMul", graph.doubles(), others.T)
+        squares = squared_distances(graph, X, others)
+        return graph.add("Exp", graph.add("Mul", squares, -gamma))
+    products = graph.add("MatMul", X, others.T)
     if kernel.name == "linear":
         return products
     moved = graph.add("Add", graph.add("Mul", products, gamma), float(kernel.coef0))
@@ -52,12 +54,14 @@ def alikeness(graph: Operators, others: Floats, kernel: Kernel) -> str:
     raise NotImplementedError(f"the kernel {kernel.name!r}")
 
 
-def squared_distances(graph: Operators, others: Floats) -> str:
-    """Add those of each row to some others, of which few digits cancel: all are centred.
+def squared_distances(graph: Operators, X: str, others: Floats) -> str:
+    """Add those of rows to some others, of which few digits cancel: all are centred.
 
     Parameters
     ----------
     graph : Operators
+    X : str
+        Doubles of shape (n_rows, n_features).
     others : ndarray of shape (n_others, n_features), float64
 
     Returns
@@ -66,7 +70,7 @@ def squared_distances(graph: Operators, others: Floats) -> str:
         Doubles of shape (n_rows, n_others), not negative.
     """
     centre = others.mean(axis=0)
-    X, others = graph.add("Sub", graph.doubles(), centre), others - centre
+    X, others = graph.add("Sub", X, centre), others - centre
     products = graph.add("MatMul", X, others.T)
     lengths = graph.add("ReduceSumSquare", X, [1], keepdims=1)
     apart = graph.add("Sub", lengths, graph.add("Mul", products, 2.0))

@@ -32,7 +32,7 @@ def _distances(graph: Operators) -> str:
     if name == "cosine":
         return _cosines(graph, seen)
     if is_product:
-        return squared_distances(graph, seen)
+        return squared_distances(graph, graph.doubles(), seen)
     power = {"manhattan": 1.0, "euclidean": 2.0, "chebyshev": np.inf}.get(str(name))
     given = estimator.effective_metric_params_
     if name == "minkowski" and given.get("w") is None:

@@ -136,22 +136,6 @@ class Operators:
             first = self.add("Add", first, other)
         return first
 
-    def log1p(self, value: str) -> str:
-        """Add log(1 + value), which keeps its digits near 0 (Kahan's way)."""
-        above = self.add("Add", value, 1.0)
-        ratio = self.add("Div", self.add("Log", above), self.add("Sub", above, 1.0))
-        is_one = self.add("Equal", above, 1.0)
-        return self.add("Where", is_one, value, self.add("Mul", value, ratio))
-
-    def expm1(self, value: str) -> str:
-        """Add exp(value) - 1, which keeps its digits near 0 (Kahan's way)."""
-        power = self.add("Exp", value)
-        less = self.add("Sub", power, 1.0)
-        near = self.add("Mul", less, self.add("Div", value, self.add("Log", power)))
-        is_one = self.add("Equal", power, 1.0)
-        is_far = self.add("Greater", self.add("Abs", value), 1.0)
-        return self.add("Where", is_one, value, self.add("Where", is_far, less, near))
-
     def always(self, values: Floats) -> str:
         """Add numbers that are the same for every row: trees of nothing but a leaf."""
         trees, leaves = zip(*map(tree_ensemble.constant, values), strict=True)

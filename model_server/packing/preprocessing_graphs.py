@@ -18,6 +18,7 @@ from sklearn.preprocessing import (
 
 from model_server.packing.intervals import places
 from model_server.packing.operators import Conversion, Operators
+from model_server.packing.special_functions import expm1, log1p
 
 
 def _binarizer(graph: Operators) -> None:
@@ -60,8 +61,8 @@ def _power(graph: Operators) -> None:
     X, lambdas = graph.doubles(), np.asarray(estimator.lambdas_, np.float64)
     positive = graph.add("GreaterOrEqual", X, 0.0)
     exponent = graph.add("Where", positive, lambdas, 2.0 - lambdas)
-    logarithm = graph.log1p(graph.add("Abs", X))
-    power = graph.add("Div", graph.expm1(graph.add("Mul", exponent, logarithm)), exponent)
+    logarithm = log1p(graph, graph.add("Abs", X))
+    power = graph.add("Div", expm1(graph, graph.add("Mul", exponent, logarithm)), exponent)
     is_log = graph.add("Less", graph.add("Abs", exponent), float(np.spacing(1.0)))
     size = graph.add("Where", is_log, logarithm, power)
     moved = graph.add("Where", positive, size, graph.add("Neg", size))
