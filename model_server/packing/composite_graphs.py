@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from onnx import TensorProto
 from sklearn.base import is_classifier, is_regressor
+from sklearn.ensemble import AdaBoostClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.multiclass import (
     OneVsOneClassifier,
@@ -67,16 +68,14 @@ def _pairs(graph: Operators) -> None:
     estimator, n_classes = graph.estimator, len(graph.estimator.classes_)
     if estimator.pairwise_indices_ is not None:
         raise NotImplementedError("pairs of classes by a kernel of one's own")
-    labels, scores = zip(*(responses(graph, each) for each in estimator.estimators_), strict=True)
-    second = graph.add("Concat", *(_column(graph, label) for label in labels), axis=1)
-    ranks = ranked(graph, second, graph.add("Concat", *scores, axis=1), n_classes)
+    given = [responses(graph, each) for each in estimator.estimators_]
+    second = graph.add("Concat", *(_column(graph, labels) for labels, _ in given), axis=1)
+    confidences = graph.add("Concat", *(scores for _, scores in given), axis=1)
+    ranks = ranked(graph, second, confidences, n_classes)
     graph.add("Identity", ranks, out=graph.outputs[1])
-    if n_classes > 2:
-        graph.label(graph.first_largest(ranks))
-        return
     limit = 0.0 if _decides(estimator.estimators_[0]) else 0.5
-    rank = graph.add("Gather", ranks, 1, axis=1)
-    graph.label(graph.whole(graph.add("Greater", rank, limit)))
+    scores = ranks if n_classes > 2 else graph.add("Gather", ranks, [1], axis=1)
+    graph.label(graph.chosen(scores, n_classes, limit))
 
 
 def _one_versus_rest(graph: Operators) -> None:
@@ -86,12 +85,8 @@ def _one_versus_rest(graph: Operators) -> None:
         raise NotImplementedError("several labels a row")
     members, by_probability = estimator.estimators_, hasattr(estimator, "predict_proba")
     scores = graph.add("Concat", *(_score(graph, each) for each in members), axis=1)
-    if len(members) > 1:
-        graph.label(graph.first_largest(scores))
-    else:
-        limit = 0.0 if _decides(members[0]) else 0.5
-        flat = graph.add("Squeeze", scores, [1])
-        graph.label(graph.whole(graph.add("Greater", flat, limit)))
+    limit = 0.0 if _decides(members[0]) else 0.5
+    graph.label(graph.chosen(scores, len(estimator.classes_), limit))
     if graph.wants("raw_scores") or not by_probability:
         both = [scores] if len(members) > 1 else [graph.add("Neg", scores), scores]
         graph.add("Concat", *both, out=graph.outputs[1], axis=1)
@@ -103,6 +98,30 @@ def _one_versus_rest(graph: Operators) -> None:
     nothing = graph.add("Equal", total, 0.0)
     whole = graph.add("Where", nothing, 1.0, total)
     graph.add("Div", graph.add("Concat", *columns, axis=1), whole, out=graph.outputs[1])
+
+
+def _adaptive_boosting(graph: Operators) -> None:
+    """Convert the weighted votes of classifiers, in which a class loses what others gain."""
+    estimator, n_classes = graph.estimator, len(graph.estimator.classes_)
+    if n_classes < 2:
+        raise NotImplementedError("boosting of one class")
+    votes = []
+    for member, weight in zip(estimator.estimators_, estimator.estimator_weights_, strict=False):
+        labels = graph.add("Unsqueeze", graph.inner(member)[0], [1])
+        won = graph.add("Equal", labels, graph.classes)
+        votes.append(graph.add("Where", won, weight, -1 / (n_classes - 1) * weight))
+    scores = graph.add("Div", graph.total(votes), estimator.estimator_weights_.sum())
+    logits = graph.add("Div", scores, n_classes - 1.0)
+    if n_classes == 2:
+        lost, won = (graph.add("Gather", scores, [at], axis=1) for at in (0, 1))
+        scores = graph.add("Sub", won, lost)
+        both = graph.add("Concat", graph.add("Neg", scores), scores, axis=1)
+        logits = graph.add("Div", both, 2.0)
+    graph.label(graph.chosen(scores, n_classes))
+    if not graph.wants("raw_scores"):
+        graph.add("Softmax", logits, out=graph.outputs[1], axis=1)
+    else:
+        graph.add("Identity", both if n_classes == 2 else scores, out=graph.outputs[1])
 
 
 def _decides(estimator: Any) -> bool:
@@ -142,6 +161,7 @@ def _score(graph: Operators, estimator: Any) -> str:
 
 
 BY_TYPE: dict[type, Conversion] = {
+    AdaBoostClassifier: _adaptive_boosting,
     ClassifierChain: _classifiers,
     FrozenEstimator: _frozen,
     OneVsOneClassifier: _pairs,

@@ -9,9 +9,11 @@ from sklearn.cross_decomposition import CCA, PLSCanonical
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.kernel_ridge import KernelRidge
+from sklearn.linear_model import RidgeClassifier, RidgeClassifierCV
 from sklearn.model_selection import FixedThresholdClassifier, TunedThresholdClassifierCV
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.semi_supervised import LabelPropagation, LabelSpreading
+from sklearn.svm import LinearSVC
 
 from model_server.packing.kernels import Kernel, alikeness
 from model_server.packing.operators import Conversion, Operators
@@ -41,14 +43,26 @@ def _linear(graph: Operators) -> None:
     graph.add("Add", product, graph.constant(estimator.intercept_), out=graph.outputs[0])
 
 
+def _linear_classifier(graph: Operators) -> None:
+    """Convert a classifier by values that are linear in the inputs."""
+    estimator, n_classes = graph.estimator, len(graph.estimator.classes_)
+    binarizer = getattr(estimator, "_label_binarizer", None)
+    if binarizer is not None and binarizer.y_type_.startswith("multilabel"):
+        raise NotImplementedError("several labels a row")
+    _, scores = responses(graph, estimator)
+    graph.label(graph.chosen(scores, n_classes))
+    both = [graph.add("Neg", scores), scores] if n_classes == 2 else [scores]
+    graph.add("Concat", *both, out=graph.outputs[1], axis=1)
+
+
 def _discriminant(graph: Operators) -> None:
     """Convert linear discriminants, whose probabilities of two classes are a logistic curve."""
+    n_classes = len(graph.estimator.classes_)
     _, scores = responses(graph, graph.estimator)
-    if len(graph.estimator.classes_) > 2:
-        graph.label(graph.first_largest(scores))
+    graph.label(graph.chosen(scores, n_classes))
+    if n_classes > 2:
         graph.add("Softmax", scores, out=graph.outputs[1], axis=1)
         return
-    graph.label(graph.whole(graph.add("Greater", graph.add("Squeeze", scores, [1]), 0.0)))
     second = graph.add("Sigmoid", scores)
     graph.add("Concat", graph.add("Sub", 1.0, second), second, out=graph.outputs[1], axis=1)
 
@@ -117,6 +131,9 @@ BY_TYPE: dict[type, Conversion] = {
     PLSCanonical: _linear,
     KernelRidge: _kernel_ridge,
     LinearDiscriminantAnalysis: _discriminant,
+    LinearSVC: _linear_classifier,
+    RidgeClassifier: _linear_classifier,
+    RidgeClassifierCV: _linear_classifier,
     LabelPropagation: _label_propagation,
     LabelSpreading: _label_propagation,
     FixedThresholdClassifier: _threshold,

@@ -88,7 +88,7 @@ def _classification(graph: Operators) -> None:
     estimator = graph.estimator
     if len(estimator.classes_) == 2:
         mean, second = _two(graph, estimator.base_estimator_)
-        graph.label(graph.whole(graph.add("Greater", graph.add("Squeeze", mean, [1]), 0.0)))
+        graph.label(graph.chosen(mean, 2))
         graph.add("Concat", graph.add("Sub", 1.0, second), second, out=graph.outputs[1], axis=1)
         return
     if estimator.multi_class != "one_vs_rest":

@@ -7,7 +7,6 @@ import numpy as np
 from onnx import TensorProto
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor, NearestCentroid
 
-from model_server.packing.kernels import squared_distances
 from model_server.packing.operators import Conversion, Operators
 from model_server.packing.tree_ensemble import Floats
 
@@ -32,7 +31,8 @@ def _distances(graph: Operators) -> str:
     if name == "cosine":
         return _cosines(graph, seen)
     if is_product:
-        return squared_distances(graph, graph.doubles(), seen)
+        products = graph.add("MatMul", graph.doubles(), -2.0 * seen.T)
+        return graph.add("Add", products, (seen**2).sum(axis=1))
     power = {"manhattan": 1.0, "euclidean": 2.0, "chebyshev": np.inf}.get(str(name))
     given = estimator.effective_metric_params_
     if name == "minkowski" and given.get("w") is None:

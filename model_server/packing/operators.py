@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from onnx import TensorProto, helper
 from skl2onnx._parse import _parse_sklearn
 from skl2onnx._supported_operators import sklearn_operator_name_map
@@ -108,14 +109,32 @@ class Operators:
         given = tree_ensemble.attributes(trees, values, targets, n_targets)
         return self.add("TreeEnsemble", X, domain=_ML, **given)
 
+    @property
+    def classes(self) -> npt.NDArray[Any]:
+        """What the estimator tells apart, as the graph has it: texts or int64."""
+        classes = np.asarray(self.estimator.classes_)
+        if classes.dtype.kind == "f":
+            raise NotImplementedError("classes that are numbers with a fraction")
+        return classes.astype(np.int64) if classes.dtype.kind in "biu" else classes
+
     def label(self, index: str) -> None:
         """Answer with the classes at these places."""
-        classes = np.asarray(self.estimator.classes_)
-        if classes.dtype.kind in "biu":
-            classes = classes.astype(np.int64)
-        elif classes.dtype.kind == "f":
-            raise NotImplementedError("classes that are numbers with a fraction")
-        self.add("Gather", self.constant(classes), index, out=self.outputs[0], axis=0)
+        self.add("Gather", self.classes, index, out=self.outputs[0], axis=0)
+
+    def chosen(self, scores: str, n_classes: int, limit: float = 0.0) -> str:
+        """Add the place of the first of the largest scores of each row.
+
+        Parameters
+        ----------
+        scores : str
+            Of shape (n_rows, n_classes), or (n_rows, 1) of the second of two.
+        n_classes : int
+        limit : float
+            What the second's is greater than.
+        """
+        if n_classes > 2:
+            return self.first_largest(scores)
+        return self.whole(self.add("Greater", self.add("Squeeze", scores, [1]), limit))
 
     def first_largest(self, scores: str) -> str:
         """Add the place of the first of the largest scores of each row."""

@@ -31,20 +31,19 @@ def responses(graph: Operators, estimator: Any, X: str | None = None) -> tuple[s
         Doubles of shape (n_rows, n_classes); of two classes those of the second, (n_rows, 1).
     """
     estimator, X = _last(graph, estimator, X)
-    two = len(estimator.classes_) == 2
+    n_classes = len(estimator.classes_)
     if isinstance(estimator, LinearClassifierMixin):
         rows = graph.doubles() if X is None else graph.cast(X, TensorProto.DOUBLE)
         product = graph.add("MatMul", rows, np.atleast_2d(estimator.coef_).T)
         scores = graph.add("Add", product, np.asarray(estimator.intercept_))
-        flat = graph.add("Greater", graph.add("Squeeze", scores, [1]), 0.0) if two else ""
-        place = graph.whole(flat) if two else graph.first_largest(scores)
+        place = graph.chosen(scores, n_classes)
         return graph.add("Gather", np.asarray(estimator.classes_), place, axis=0), scores
     if hasattr(estimator, "decision_function"):  # the options of a copy are its own
         labels, scores = graph.inner(copy.copy(estimator), X, raw_scores=True)
     else:
         labels, scores = graph.inner(estimator, X)
     scores = graph.cast(scores, TensorProto.DOUBLE)
-    return labels, graph.add("Gather", scores, [1], axis=1) if two else scores
+    return labels, graph.add("Gather", scores, [1], axis=1) if n_classes == 2 else scores
 
 
 def _last(graph: Operators, estimator: Any, X: str | None) -> tuple[Any, str | None]:

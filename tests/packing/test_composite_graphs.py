@@ -8,6 +8,7 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.ensemble import (
+    AdaBoostClassifier,
     GradientBoostingClassifier,
     HistGradientBoostingClassifier,
     RandomForestClassifier,
@@ -18,8 +19,8 @@ from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge, Ri
 from sklearn.multiclass import OneVsOneClassifier, OneVsRestClassifier, OutputCodeClassifier
 from sklearn.multioutput import ClassifierChain, RegressorChain
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
-from sklearn.svm import SVC
+from sklearn.preprocessing import PolynomialFeatures, StandardScaler
+from sklearn.svm import SVC, LinearSVC
 from threadpoolctl import threadpool_limits
 
 from tests.packing.comparison import assert_same, refusal
@@ -29,6 +30,7 @@ CLASSIFIERS = {
     "ridge": RidgeClassifier(),
     "discriminants": LinearDiscriminantAnalysis(),
     "forest": RandomForestClassifier(10, random_state=0),
+    "adaptive boosting": AdaBoostClassifier(n_estimators=5, random_state=0),
     "boosting": GradientBoostingClassifier(n_estimators=5, random_state=0),
     "histogram boosting": HistGradientBoostingClassifier(max_iter=5, random_state=0),
     "support vectors": SVC(),
@@ -95,9 +97,16 @@ def test_calibration_of_what_is_frozen() -> None:
 
 
 @pytest.mark.parametrize("classes", ["three texts", "two texts", "two integers"])
-def test_linear_discriminants(classes: str) -> None:
+@pytest.mark.parametrize("name", ["ridge", "discriminants", "adaptive boosting"])
+def test_classes_in_doubles_alone(name: str, classes: str) -> None:
     X, y, held_out = rows(classes)
-    assert_same(LinearDiscriminantAnalysis().fit(X, y), X, held_out)
+    assert_same(make_pipeline(PolynomialFeatures(2), CLASSIFIERS[name]).fit(X, y), X, held_out)
+
+
+@pytest.mark.parametrize("classes", ["three texts", "two integers"])
+def test_linear_support_vectors(classes: str) -> None:
+    X, y, held_out = rows(classes)
+    assert_same(LinearSVC().fit(X, y), X, held_out)
 
 
 @pytest.mark.parametrize("beyond", ["nan", "clip"])
