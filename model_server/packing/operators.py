@@ -11,6 +11,8 @@ from skl2onnx._supported_operators import sklearn_operator_name_map
 from skl2onnx.common._registration import get_converter
 from skl2onnx.common.data_types import DoubleTensorType, Int64TensorType, StringTensorType
 from sklearn.base import is_classifier, is_outlier_detector
+from sklearn.frozen import FrozenEstimator
+from sklearn.model_selection._search import BaseSearchCV
 from sklearn.pipeline import Pipeline
 
 from model_server.packing import tree_ensemble
@@ -176,14 +178,14 @@ class Operators:
         -------
         outputs : list of str
         """
-        inputs = self._operator.inputs
+        estimator, inputs = within(estimator), self._operator.inputs
         if X is not None:
             kind = DoubleTensorType([None, estimator.n_features_in_])
             inputs = [self._scope.declare_local_variable("inner_X", kind)]
             self.add("Identity", X, out=inputs[0].full_name)
         last = estimator
         while isinstance(last, Pipeline):
-            last = last[-1]
+            last = within(last[-1])
         if "zipmap" in self._allowed(last):
             options["zipmap"] = False
         for options_of in (self._scope, self._container):
@@ -202,6 +204,14 @@ class Operators:
 
 Conversion = Callable[[Operators], None]
 """What adds an estimator's operators, and answers with its outputs."""
+
+
+def within(estimator: Any) -> Any:
+    """Return what answers: of a search its best, of what is frozen the inside."""
+    while isinstance(estimator, BaseSearchCV | FrozenEstimator):
+        search = isinstance(estimator, BaseSearchCV)
+        estimator = estimator.best_estimator_ if search else estimator.estimator
+    return estimator
 
 
 def output_types(estimator: Any, n_rows: Any) -> list[Any]:

@@ -5,11 +5,10 @@ from typing import Any
 
 import numpy as np
 from onnx import TensorProto
-from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model._base import LinearClassifierMixin
 from sklearn.pipeline import Pipeline
 
-from model_server.packing.operators import Operators
+from model_server.packing.operators import Operators, within
 
 
 def responses(graph: Operators, estimator: Any, X: str | None = None) -> tuple[str, str]:
@@ -48,12 +47,10 @@ def responses(graph: Operators, estimator: Any, X: str | None = None) -> tuple[s
 
 def _last(graph: Operators, estimator: Any, X: str | None) -> tuple[Any, str | None]:
     """Add what stands before the classifier; return the classifier and its inputs."""
-    while isinstance(estimator, FrozenEstimator | Pipeline):
-        if isinstance(estimator, FrozenEstimator):
-            estimator = estimator.estimator
-            continue
+    estimator = within(estimator)
+    while isinstance(estimator, Pipeline):
         if len(estimator) > 1:
             [X] = graph.inner(estimator[:-1], X)
             X = graph.cast(X, TensorProto.DOUBLE)
-        estimator = estimator[-1]
+        estimator = within(estimator[-1])
     return estimator, X

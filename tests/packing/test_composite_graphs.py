@@ -16,6 +16,7 @@ from sklearn.ensemble import (
 from sklearn.frozen import FrozenEstimator
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge, RidgeClassifier
+from sklearn.model_selection import GridSearchCV
 from sklearn.multiclass import OneVsOneClassifier, OneVsRestClassifier, OutputCodeClassifier
 from sklearn.multioutput import ClassifierChain, RegressorChain
 from sklearn.pipeline import make_pipeline
@@ -94,6 +95,14 @@ def test_calibration_of_what_is_frozen() -> None:
     scaled = StandardScaler().fit(X)
     inner = FrozenEstimator(LogisticRegression().fit(scaled.transform(X), y))
     assert_same(make_pipeline(FrozenEstimator(scaled), inner).fit(X, y), X, held_out)
+
+
+@pytest.mark.parametrize("kind", [OneVsRestClassifier, OneVsOneClassifier, CalibratedClassifierCV])
+def test_a_search_is_its_best(kind: Any) -> None:
+    X, y, held_out = rows("three texts")
+    pipeline = make_pipeline(StandardScaler(), LogisticRegression())
+    search = GridSearchCV(pipeline, {"logisticregression__C": [0.1, 1]}, cv=2)
+    assert_same(kind(search).fit(X, y), X, held_out)
 
 
 @pytest.mark.parametrize("classes", ["three texts", "two texts", "two integers"])
