@@ -161,13 +161,13 @@ class _Graph:
         return [output.name for output in self._outputs]
 
     def answer(self, X: Instances, expected: Answers) -> Answers:
-        """Ask it; decision values that come in another way than the estimator's are left out."""
+        """Ask it; what comes in another way than the estimator's, of several targets, is left out."""
         answers = self._runtime.answer(X, (PREDICTION,))
         for output in self._outputs[1:]:
             try:
                 answers |= self._runtime.answer(X, (output.name,))
             except ValueError:  # another shape
-                if output.name == "probability":
+                if output.names:
                     raise
                 self._outputs.remove(output)
         if (
@@ -181,8 +181,10 @@ class _Graph:
     def converted(self, actual: Answers, expected: Answers, relative: float) -> Converted:
         """Return it as one that agreed."""
         y, right = actual[PREDICTION], expected[PREDICTION]
-        finite = np.isfinite(right) if right.dtype.kind == "f" else np.zeros(right.shape, np.bool_)
-        largest = float(np.abs(y[finite] - right[finite]).max(initial=0.0))
+        largest = 0.0
+        if right.dtype.kind == "f":
+            finite = np.isfinite(right)
+            largest = float(np.abs(y[finite] - right[finite]).max(initial=0.0))
         conversion = Conversion(
             converted=True, rows_compared=len(right), largest_difference=largest
         )

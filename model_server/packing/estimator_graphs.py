@@ -6,25 +6,23 @@ import numpy as np
 from onnx import TensorProto
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.cross_decomposition import CCA, PLSCanonical
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.kernel_ridge import KernelRidge
+from sklearn.linear_model import RidgeClassifier, RidgeClassifierCV
 from sklearn.model_selection import FixedThresholdClassifier, TunedThresholdClassifierCV
-from sklearn.preprocessing import Binarizer, FunctionTransformer, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.semi_supervised import LabelPropagation, LabelSpreading
+from sklearn.svm import LinearSVC
 
-from model_server.packing import tree_ensemble
+from model_server.packing.kernels import Kernel, alikeness
 from model_server.packing.operators import Conversion, Operators
-from model_server.packing.tree_ensemble import Floats
-
-
-def _always(graph: Operators, values: Floats) -> str:
-    """Add numbers that are the same for every row: trees of nothing but a leaf."""
-    trees, leaves = zip(*map(tree_ensemble.constant, values), strict=True)
-    return graph.trees(graph.doubles(), trees, leaves, range(len(values)), len(values))
+from model_server.packing.responses import responses
 
 
 def _dummy_regressor(graph: Operators) -> None:
-    graph.add("Identity", _always(graph, np.ravel(graph.estimator.constant_)), out=graph.outputs[0])
+    constant = np.ravel(graph.estimator.constant_)
+    graph.add("Identity", graph.always(constant), out=graph.outputs[0])
 
 
 def _dummy_classifier(graph: Operators) -> None:
@@ -32,7 +30,7 @@ def _dummy_classifier(graph: Operators) -> None:
     row = np.zeros((1, 1))
     if estimator.strategy in {"stratified", "uniform"}:
         raise NotImplementedError(f"a strategy that is {estimator.strategy}, at random")
-    probabilities = _always(graph, estimator.predict_proba(row)[0])
+    probabilities = graph.always(estimator.predict_proba(row)[0])
     graph.add("Identity", probabilities, out=graph.outputs[1])
     graph.label(graph.first_largest(probabilities))
 
@@ -45,35 +43,43 @@ def _linear(graph: Operators) -> None:
     graph.add("Add", product, graph.constant(estimator.intercept_), out=graph.outputs[0])
 
 
-def _kernel(graph: Operators, others: Floats, name: str, gamma: float | None) -> str:
-    """Add the kernel of each row with each of some others, of shape (n_rows, n_others)."""
-    X = graph.doubles()
-    products = graph.add("MatMul", X, graph.constant(others.T))
-    if name == "linear":
-        return products
-    if name != "rbf":
-        raise NotImplementedError(f"the kernel {name!r}")
-    gamma = 1 / others.shape[1] if gamma is None else float(gamma)
-    axes = graph.constant(np.array([1]))
-    lengths = graph.add("ReduceSumSquare", X, axes, keepdims=1)
-    apart = graph.add("Sub", lengths, graph.add("Mul", products, graph.constant(np.array(2.0))))
-    squares = graph.add("Add", apart, graph.constant((others**2).sum(axis=1)))
-    distances = graph.add("Max", squares, graph.constant(np.array(0.0)))
-    return graph.add("Exp", graph.add("Mul", distances, graph.constant(np.array(-gamma))))
+def _linear_classifier(graph: Operators) -> None:
+    """Convert a classifier by values that are linear in the inputs."""
+    estimator, n_classes = graph.estimator, len(graph.estimator.classes_)
+    binarizer = getattr(estimator, "_label_binarizer", None)
+    if binarizer is not None and binarizer.y_type_.startswith("multilabel"):
+        raise NotImplementedError("several labels a row")
+    _, scores = responses(graph, estimator)
+    graph.label(graph.chosen(scores, n_classes))
+    both = [graph.add("Neg", scores), scores] if n_classes == 2 else [scores]
+    graph.add("Concat", *both, out=graph.outputs[1], axis=1)
+
+
+def _discriminant(graph: Operators) -> None:
+    """Convert linear discriminants, whose probabilities of two classes are a logistic curve."""
+    n_classes = len(graph.estimator.classes_)
+    _, scores = responses(graph, graph.estimator)
+    graph.label(graph.chosen(scores, n_classes))
+    if n_classes > 2:
+        graph.add("Softmax", scores, out=graph.outputs[1], axis=1)
+        return
+    second = graph.add("Sigmoid", scores)
+    graph.add("Concat", graph.add("Sub", 1.0, second), second, out=graph.outputs[1], axis=1)
 
 
 def _kernel_ridge(graph: Operators) -> None:
     estimator = graph.estimator
-    kernel = _kernel(graph, estimator.X_fit_, estimator.kernel, estimator.gamma)
+    kernel = Kernel(estimator.kernel, estimator.gamma, estimator.degree, estimator.coef0)
+    alike = alikeness(graph, estimator.X_fit_, kernel)
     weights = estimator.dual_coef_.reshape(len(estimator.X_fit_), -1)
-    graph.add("MatMul", kernel, graph.constant(weights), out=graph.outputs[0])
+    graph.add("MatMul", alike, weights, out=graph.outputs[0])
 
 
 def _label_propagation(graph: Operators) -> None:
     estimator = graph.estimator
-    kernel = _kernel(graph, estimator.X_, estimator.kernel, estimator.gamma)
-    weights = graph.add("MatMul", kernel, graph.constant(estimator.label_distributions_))
-    total = graph.add("ReduceSum", weights, graph.constant(np.array([1])), keepdims=1)
+    alike = alikeness(graph, estimator.X_, Kernel(estimator.kernel, estimator.gamma))
+    weights = graph.add("MatMul", alike, estimator.label_distributions_)
+    total = graph.add("ReduceSum", weights, [1], keepdims=1)
     graph.label(graph.first_largest(graph.add("Div", weights, total, out=graph.outputs[1])))
 
 
@@ -118,24 +124,20 @@ def _transformed_target(graph: Operators) -> None:
     graph.add(_INVERSES[inverse], y, out=graph.outputs[0])
 
 
-def _binarizer(graph: Operators) -> None:
-    """Convert what is 1 above a threshold, and not at it."""
-    limit = graph.constant(np.array(float(graph.estimator.threshold)))
-    above = graph.add("Greater", graph.doubles(), limit)
-    graph.add("Cast", above, out=graph.outputs[0], to=TensorProto.DOUBLE)
-
-
 BY_TYPE: dict[type, Conversion] = {
     DummyRegressor: _dummy_regressor,
     DummyClassifier: _dummy_classifier,
     CCA: _linear,
     PLSCanonical: _linear,
     KernelRidge: _kernel_ridge,
+    LinearDiscriminantAnalysis: _discriminant,
+    LinearSVC: _linear_classifier,
+    RidgeClassifier: _linear_classifier,
+    RidgeClassifierCV: _linear_classifier,
     LabelPropagation: _label_propagation,
     LabelSpreading: _label_propagation,
     FixedThresholdClassifier: _threshold,
     TunedThresholdClassifierCV: _threshold,
     TransformedTargetRegressor: _transformed_target,
-    Binarizer: _binarizer,
 }
 """What adds an estimator's operators, by its type."""

@@ -16,15 +16,14 @@ from sklearn.pipeline import Pipeline
 from sklearn.semi_supervised import SelfTrainingClassifier
 
 from model_server.model.manifest import Feature
-from model_server.packing import estimator_graphs, tree_ensemble, tree_graphs
-from model_server.packing.operators import Conversion, converters, declare_types
+from model_server.packing import tree_ensemble
+from model_server.packing.conversions import BY_TYPE
+from model_server.packing.operators import converters, declare_types
 
 NUMBERS = {"float32": FloatTensorType, "float64": DoubleTensorType}
 """The types of a graph's inputs, by their precision."""
 
 _TEXTS = ("category", "text")
-
-_BY_TYPE: dict[type, Conversion] = {**estimator_graphs.BY_TYPE, **tree_graphs.BY_TYPE}
 
 
 def graph(estimator: Any, features: tuple[Feature, ...], precision: str) -> bytes:
@@ -62,8 +61,8 @@ def graph(estimator: Any, features: tuple[Feature, ...], precision: str) -> byte
             name="model",
             initial_types=inputs,
             options=_options(estimator),
-            custom_conversion_functions=converters(_BY_TYPE),
-            custom_shape_calculators=dict.fromkeys(_BY_TYPE, declare_types),
+            custom_conversion_functions=converters(BY_TYPE),
+            custom_shape_calculators=dict.fromkeys(BY_TYPE, declare_types),
         )
     opsets = {opset.domain: opset.version for opset in model.opset_import}
     if any(node.op_type == "TreeEnsemble" for node in model.graph.node):

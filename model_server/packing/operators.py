@@ -1,13 +1,19 @@
 """The operators that stand for one estimator in a graph."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from onnx import TensorProto, helper
+from skl2onnx._parse import _parse_sklearn
 from skl2onnx._supported_operators import sklearn_operator_name_map
+from skl2onnx.common._registration import get_converter
 from skl2onnx.common.data_types import DoubleTensorType, Int64TensorType, StringTensorType
 from sklearn.base import is_classifier, is_outlier_detector
+from sklearn.frozen import FrozenEstimator
+from sklearn.model_selection._search import BaseSearchCV
+from sklearn.pipeline import Pipeline
 
 from model_server.packing import tree_ensemble
 from model_server.packing.tree_ensemble import Floats, Tree
@@ -29,24 +35,50 @@ class Operators:
     def __init__(self, scope: Any, operator: Any, container: Any) -> None:
         self.estimator = operator.raw_operator
         self.outputs = [output.full_name for output in operator.outputs]
-        self.X = operator.inputs[0].full_name
         self._scope, self._operator, self._container = scope, operator, container
+        columns = [each.full_name for each in operator.inputs]
+        self.X = columns[0] if len(columns) == 1 else self.add("Concat", *columns, axis=1)
 
     def wants(self, option: str) -> bool:
         """Whether what is asked for is not the usual, as skl2onnx's options say."""
         return bool(self._container.get_options(self.estimator, {option: False}).get(option))
 
+    @property
+    def reads_texts(self) -> bool:
+        """Whether the inputs are texts."""
+        return isinstance(self._operator.inputs[0].type, StringTensorType)
+
     def add(
-        self, kind: str, *inputs: str, out: str | None = None, domain: str = "", **given: Any
+        self, kind: str, *inputs: Any, out: str | None = None, domain: str = "", **given: Any
     ) -> str:
-        """Add an operator; return the name of its output."""
+        """Add an operator; return the name of its output.
+
+        Parameters
+        ----------
+        kind : str
+        *inputs : str or array-like
+            Names, or what does not change: doubles for numbers with a fraction, else int64.
+        out : str, optional
+            The output's name.
+        domain : str, optional
+        **given
+            The operator's attributes.
+        """
+        names = [each if isinstance(each, str) else self.constant(each) for each in inputs]
         output: str = out or self._scope.get_unique_variable_name(kind.lower())
         version = {"op_version": _ML_OPSET} if domain else {}
-        name = self._scope.get_unique_operator_name(kind)
-        self._container.add_node(
-            kind, list(inputs), [output], op_domain=domain, name=name, **version, **given
-        )
+        self._node(kind, names, [output], op_domain=domain, **version, **given)
         return output
+
+    def smallest(self, values: str, count: int) -> tuple[str, str]:
+        """Add the smallest values of each row in order, and their places."""
+        found = [self._scope.get_unique_variable_name(name) for name in ("smallest", "places")]
+        self._node("TopK", [values, self.constant([count])], found, axis=1, largest=0)
+        return found[0], found[1]
+
+    def _node(self, kind: str, inputs: list[str], outputs: list[str], **given: Any) -> None:
+        name = self._scope.get_unique_operator_name(kind)
+        self._container.add_node(kind, inputs, outputs, name=name, **given)
 
     def constant(self, values: Any) -> str:
         """Add what does not change; return its name."""
@@ -63,6 +95,10 @@ class Operators:
         """Add a cast."""
         return self.add("Cast", value, to=kind)
 
+    def whole(self, value: str) -> str:
+        """Add a cast to int64."""
+        return self.cast(value, TensorProto.INT64)
+
     def trees(
         self,
         X: str,
@@ -75,14 +111,32 @@ class Operators:
         given = tree_ensemble.attributes(trees, values, targets, n_targets)
         return self.add("TreeEnsemble", X, domain=_ML, **given)
 
+    @property
+    def classes(self) -> npt.NDArray[Any]:
+        """What the estimator tells apart, as the graph has it: texts or int64."""
+        classes = np.asarray(self.estimator.classes_)
+        if classes.dtype.kind == "f":
+            raise NotImplementedError("classes that are numbers with a fraction")
+        return classes.astype(np.int64) if classes.dtype.kind in "biu" else classes
+
     def label(self, index: str) -> None:
         """Answer with the classes at these places."""
-        classes = np.asarray(self.estimator.classes_)
-        if classes.dtype.kind in "biu":
-            classes = classes.astype(np.int64)
-        elif classes.dtype.kind == "f":
-            raise NotImplementedError("classes that are numbers with a fraction")
-        self.add("Gather", self.constant(classes), index, out=self.outputs[0], axis=0)
+        self.add("Gather", self.classes, index, out=self.outputs[0], axis=0)
+
+    def chosen(self, scores: str, n_classes: int, limit: float = 0.0) -> str:
+        """Add the place of the first of the largest scores of each row.
+
+        Parameters
+        ----------
+        scores : str
+            Of shape (n_rows, n_classes), or (n_rows, 1) of the second of two.
+        n_classes : int
+        limit : float
+            What the second's is greater than.
+        """
+        if n_classes > 2:
+            return self.first_largest(scores)
+        return self.whole(self.add("Greater", self.add("Squeeze", scores, [1]), limit))
 
     def first_largest(self, scores: str) -> str:
         """Add the place of the first of the largest scores of each row."""
@@ -96,34 +150,83 @@ class Operators:
         """Add the inputs as doubles."""
         return self.cast(self.X, TensorProto.DOUBLE)
 
-    def inner(self, estimator: Any) -> list[str]:
-        """Add another estimator on the same inputs; return the names of its outputs.
+    def total(self, columns: Sequence[str]) -> str:
+        """Add a sum that is taken from the first to the last."""
+        first, *others = columns
+        for other in others:
+            first = self.add("Add", first, other)
+        return first
 
-        A classifier has two: labels, and probabilities.
+    def always(self, values: Floats) -> str:
+        """Add numbers that are the same for every row: trees of nothing but a leaf."""
+        trees, leaves = zip(*map(tree_ensemble.constant, values), strict=True)
+        return self.trees(self.doubles(), trees, leaves, range(len(values)), len(values))
+
+    def inner(self, estimator: Any, X: str | None = None, **options: bool) -> list[str]:
+        """Add another estimator; return the names of its outputs.
+
+        Parameters
+        ----------
+        estimator : object
+            A classifier has two outputs: labels, and probabilities.
+        X : str, optional
+            Its inputs, doubles; by default they are the same.
+        **options
+            Of its converter in skl2onnx.
+
+        Returns
+        -------
+        outputs : list of str
         """
-        name = sklearn_operator_name_map[type(estimator)]
-        operator = self._scope.declare_local_operator(name, estimator)
-        operator.inputs = self._operator.inputs
-        for kind in output_types(estimator, None):
-            operator.outputs.append(self._scope.declare_local_variable("inner", kind))
-        return [output.onnx_name for output in operator.outputs]
+        estimator, inputs = within(estimator), self._operator.inputs
+        if X is not None:
+            kind = DoubleTensorType([None, estimator.n_features_in_])
+            inputs = [self._scope.declare_local_variable("inner_X", kind)]
+            self.add("Identity", X, out=inputs[0].full_name)
+        last = estimator
+        while isinstance(last, Pipeline):
+            last = within(last[-1])
+        if "zipmap" in self._allowed(last):
+            options["zipmap"] = False
+        for options_of in (self._scope, self._container):
+            options_of.add_options(id(last), options)
+        return [output.full_name for output in _parse_sklearn(self._scope, estimator, inputs)]
+
+    @staticmethod
+    def _allowed(estimator: Any) -> Collection[str]:
+        """Return the options that skl2onnx has for an estimator."""
+        alias = sklearn_operator_name_map.get(type(estimator))
+        try:
+            return get_converter(alias).get_allowed_options() or ()
+        except ValueError:
+            return ()
 
 
 Conversion = Callable[[Operators], None]
 """What adds an estimator's operators, and answers with its outputs."""
 
 
+def within(estimator: Any) -> Any:
+    """Return what answers: of a search its best, of what is frozen the inside."""
+    while isinstance(estimator, BaseSearchCV | FrozenEstimator):
+        search = isinstance(estimator, BaseSearchCV)
+        estimator = estimator.best_estimator_ if search else estimator.estimator
+    return estimator
+
+
 def output_types(estimator: Any, n_rows: Any) -> list[Any]:
     """Return the outputs' types: doubles, and the labels of what tells classes apart."""
     if is_outlier_detector(estimator):
         return [Int64TensorType([n_rows, 1]), DoubleTensorType([n_rows, 1])]
+    if is_classifier(estimator) and isinstance(estimator.classes_, list):  # of several targets
+        return [DoubleTensorType([n_rows, len(estimator.classes_)])] * 2
     if is_classifier(estimator):
         texts = np.asarray(estimator.classes_).dtype.kind in "OU"
         label = (StringTensorType if texts else Int64TensorType)([n_rows])
         return [label, DoubleTensorType([n_rows, len(estimator.classes_)])]
     if hasattr(estimator, "predict"):
         return [DoubleTensorType([n_rows, None])]
-    return [DoubleTensorType([n_rows, estimator.n_features_in_])]
+    return [DoubleTensorType([n_rows, len(estimator.get_feature_names_out())])]
 
 
 def converters(by_type: dict[type, Conversion]) -> dict[type, Callable[[Any, Any, Any], None]]:
@@ -137,8 +240,9 @@ def converters(by_type: dict[type, Conversion]) -> dict[type, Callable[[Any, Any
 
 def declare_types(operator: Any) -> None:
     """Declare the outputs of an estimator, as skl2onnx asks for it."""
-    n_rows = operator.inputs[0].get_first_dimension()
-    for output, kind in zip(
-        operator.outputs, output_types(operator.raw_operator, n_rows), strict=True
-    ):
+    [given, *_], estimator = operator.inputs, operator.raw_operator
+    kinds = output_types(estimator, given.get_first_dimension())
+    if isinstance(given.type, StringTensorType) and not hasattr(estimator, "predict"):
+        kinds = [StringTensorType(kind.shape) for kind in kinds]
+    for output, kind in zip(operator.outputs, kinds, strict=True):
         output.set_type(kind)

@@ -184,15 +184,17 @@ def _histogram_classification(graph: Operators) -> None:
 
 def _classify(graph: Operators, raw: str, second: str) -> None:
     """Answer with classes and their probabilities."""
-    if graph.wants("raw_scores"):
-        raise NotImplementedError("decision values of boosting")
     if len(graph.estimator.classes_) > 2:
         graph.label(graph.first_largest(raw))
-        graph.add("Softmax", raw, out=graph.outputs[1], axis=1)
+        scores = raw if graph.wants("raw_scores") else graph.add("Softmax", raw, axis=1)
+        graph.add("Identity", scores, out=graph.outputs[1])
         return
     flat = graph.add("Reshape", raw, graph.constant(np.array([-1])))
     is_second = graph.add(second, flat, graph.constant(np.array(0.0)))
     graph.label(graph.cast(is_second, TensorProto.INT64))
+    if graph.wants("raw_scores"):
+        graph.add("Concat", graph.add("Neg", raw), raw, out=graph.outputs[1], axis=1)
+        return
     if type(graph.estimator._loss).__name__ == "ExponentialLoss":
         raw = graph.add("Mul", raw, graph.constant(np.array(2.0)))
     probability = graph.add("Sigmoid", raw)

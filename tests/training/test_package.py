@@ -60,7 +60,7 @@ CASES = {
         NUMBERS,
         True,
     ),
-    "splines": (make_pipeline(SplineTransformer(), Ridge()), "price", NUMBERS, False),
+    "splines": (make_pipeline(SplineTransformer(), Ridge()), "price", NUMBERS, True),
     "a function": (make_pipeline(FunctionTransformer(np.sqrt), Ridge()), "price", NUMBERS, False),
     "logistic": (
         make_pipeline(StandardScaler(), LogisticRegression()),
