@@ -26,6 +26,8 @@ from threadpoolctl import threadpool_limits
 
 from tests.packing.comparison import assert_same, refusal
 
+pytestmark = pytest.mark.slow
+
 CLASSIFIERS = {
     "linear": LogisticRegression(max_iter=5000),
     "ridge": RidgeClassifier(),

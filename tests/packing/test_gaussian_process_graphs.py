@@ -17,6 +17,8 @@ from sklearn.gaussian_process.kernels import (
 
 from tests.packing.comparison import assert_same, refusal
 
+pytestmark = pytest.mark.slow
+
 KERNELS = {
     "as it is": None,
     "of several scales": 2.0 * RBF([1, 2, 1, 0.5]),

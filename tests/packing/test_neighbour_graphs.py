@@ -11,6 +11,8 @@ from sklearn.preprocessing import StandardScaler
 
 from tests.packing.comparison import assert_same, refusal
 
+pytestmark = pytest.mark.slow
+
 DISTANCES: dict[str, dict[str, Any]] = {
     "euclidean": {},
     "manhattan": {"p": 1},

@@ -28,6 +28,8 @@ from model_server.model.runtime import OnnxRuntime
 from model_server.packing.conversion import EXACT, convert
 from tests.packing.comparison import answers, assert_same, features, refusal
 
+pytestmark = pytest.mark.slow
+
 STEPS = {
     **{
         f"products {settings}": PolynomialFeatures(**settings)

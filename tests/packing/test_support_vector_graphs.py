@@ -12,6 +12,8 @@ from sklearn.svm import SVC, SVR, NuSVC, NuSVR, OneClassSVM
 
 from tests.packing.comparison import assert_same, refusal
 
+pytestmark = pytest.mark.slow
+
 Table = tuple[npt.NDArray[np.float64], npt.NDArray[Any]]
 
 
