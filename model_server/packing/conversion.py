@@ -161,7 +161,7 @@ class _Graph:
         return [output.name for output in self._outputs]
 
     def answer(self, X: Instances, expected: Answers) -> Answers:
-        """Ask it; what comes in another way than the estimator's, of several targets, is left out."""
+        """Ask it; of several targets, what comes in another way is left out."""
         answers = self._runtime.answer(X, (PREDICTION,))
         for output in self._outputs[1:]:
             try:

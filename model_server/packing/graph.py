@@ -96,11 +96,9 @@ def _options(estimator: Any) -> dict[int, dict[str, bool]]:
     last = estimator
     while isinstance(last, Pipeline):
         last = last.steps[-1][1]
-    try:
-        allowed = get_converter(sklearn_operator_name_map[type(last)]).get_allowed_options()
-    except KeyError:
-        return {}
-    return {id(last): {"zipmap": False}} if "zipmap" in (allowed or ()) else {}
+    alias = sklearn_operator_name_map.get(type(last))
+    allowed = (get_converter(alias).get_allowed_options() if alias else None) or ()
+    return {id(last): {"zipmap": False} if "zipmap" in allowed else {}}
 
 
 def _tensor(feature: Feature, number: Any) -> Any:

@@ -5,10 +5,19 @@ from typing import Any
 
 import numpy as np
 from onnx import TensorProto
-from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor, NearestCentroid
+from sklearn.neighbors import (
+    KNeighborsClassifier,
+    KNeighborsRegressor,
+    NearestCentroid,
+    RadiusNeighborsRegressor,
+)
 
 from model_server.packing.operators import Conversion, Operators
 from model_server.packing.tree_ensemble import Floats
+
+_TRIED_ROWS = 1000
+_AS_FAR = 1e-12
+"""Of a distance: what two that are equal may differ by once they are computed."""
 
 _NAMES = {"l1": "manhattan", "cityblock": "manhattan", "l2": "euclidean"}
 
@@ -85,6 +94,8 @@ def _weighed(graph: Operators, values: Floats) -> tuple[str, Any]:
         The sum of the weights, of shape (n_rows, 1), or that of every row.
     """
     estimator = graph.estimator
+    if _has_ties(estimator):
+        raise NotImplementedError("rows as far off as others, which the search puts in some order")
     near, places = graph.smallest(_distances(graph), estimator.n_neighbors)
     given = graph.add("Gather", values, places, axis=0)
     if estimator.weights == "uniform":
@@ -97,11 +108,35 @@ def _weighed(graph: Operators, values: Floats) -> tuple[str, Any]:
     return total, graph.add("ReduceSum", weights, [1], keepdims=0)
 
 
+def _has_ties(estimator: Any) -> bool:
+    """Tell whether rows seen have neighbours of which the last is as far off as the next.
+
+    So it is where values are rounded, and any row may hit such a tie.
+    """
+    k, rows = estimator.n_neighbors, estimator._fit_X[:_TRIED_ROWS]
+    count = min(k + 2, len(estimator._fit_X))
+    distances, _ = estimator.kneighbors(rows, count)
+    gaps = np.diff(distances, axis=1)[:, k - 1 :]
+    return bool((gaps <= _AS_FAR * distances[:, -1:]).any())
+
+
 def _regression(graph: Operators) -> None:
     """Convert the mean of the nearest rows' targets."""
     y = np.asarray(graph.estimator._y, np.float64).reshape(len(graph.estimator._fit_X), -1)
     total, whole = _weighed(graph, y)
     graph.add("Div", total, whole, out=graph.outputs[0])
+
+
+def _within(graph: Operators) -> None:
+    """Convert the mean of the targets within a radius: NaN where there are none."""
+    estimator = graph.estimator
+    if estimator.weights != "uniform" or estimator._fit_method == "brute":
+        raise NotImplementedError("a radius in a search of all rows, or with weights")
+    y = np.asarray(estimator._y, np.float64).reshape(len(estimator._fit_X), -1)
+    inside = graph.add("LessOrEqual", _distances(graph), float(estimator.radius))
+    inside = graph.cast(inside, TensorProto.DOUBLE)
+    count = graph.add("ReduceSum", inside, [1], keepdims=1)
+    graph.add("Div", graph.add("MatMul", inside, y), count, out=graph.outputs[0])
 
 
 def _classification(graph: Operators) -> None:
@@ -145,5 +180,6 @@ BY_TYPE: dict[type, Conversion] = {
     KNeighborsClassifier: _classification,
     KNeighborsRegressor: _regression,
     NearestCentroid: _centroids,
+    RadiusNeighborsRegressor: _within,
 }
 """What adds an estimator's operators, by its type."""

@@ -79,6 +79,8 @@ def _splits(
 ) -> Iterator[tuple[float, float, float]]:
     """Yield row, feature and threshold of each split of its trees."""
     for tree in trees(estimator):
+        if tree.n_features != X.shape[1]:  # one of a chain, which reads other answers too
+            continue
         paths = tree.decision_path(X.astype(np.float32)).tocsc()
         for node in np.flatnonzero((tree.feature >= 0) & (np.diff(paths.indptr) > 0)):
             yield paths.indices[paths.indptr[node]], tree.feature[node], tree.threshold[node]

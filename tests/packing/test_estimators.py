@@ -20,6 +20,9 @@ from model_server.packing.probes import blocks
 
 pytestmark = pytest.mark.slow
 
+WITHOUT_GRAPH = {
+    "KNeighborsClassifier": "the irises are rounded, so that neighbours are as far off"
+}
 COUNTS = ("MultinomialNB", "ComplementNB", "BernoulliNB", "CategoricalNB")
 TWO_CLASSES = ("FixedThresholdClassifier", "TunedThresholdClassifierCV")
 SEVERAL_TARGETS = (
@@ -83,6 +86,9 @@ def test_the_graph_answers_as_the_estimator_does(name: str) -> None:
         estimator.fit(X[seen], y[seen])
         features = tuple(Feature(name=f"x{at}") for at in range(X.shape[1]))
         converted = convert(estimator, features, X[seen])
+        if name in WITHOUT_GRAPH:
+            assert converted.graph is None
+            return
         assert converted.graph is not None, converted.conversion.reason
         rows = np.concatenate([X, *answered(estimator, blocks(estimator, features, X))])
         expected = np.asarray(estimator.predict(rows))

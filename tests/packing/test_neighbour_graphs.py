@@ -90,3 +90,8 @@ def test_centroids_with_a_feature_that_is_constant() -> None:
     X[:, 1] = 3
     model = NearestCentroid(shrink_threshold=0.1).fit(X, y)
     assert_same(model, X, X + 0.01)
+
+
+def test_rows_on_a_grid_have_no_graph() -> None:
+    X, y = load_iris(return_X_y=True)
+    assert "rows as far off as others" in refusal(KNeighborsClassifier().fit(X, y), X)
