@@ -36,8 +36,8 @@ _ROWS_AT_A_TIME = 1024
 for each class, a distance to each row of the training."""
 
 
-_ABSENT = "\0"
-"""What a graph is given for a text that is missing: none of its labels."""
+ABSENT_TEXT = "\ufdd0"
+"""What a graph is given for a text that is missing: a noncharacter (Unicode, 23.7)."""
 
 
 class Runtime(Protocol):
@@ -131,7 +131,7 @@ class OnnxRuntime(Runtime):
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
-        options.log_severity_level = 3
+        options.log_severity_level = 4  # what it raises tells the same
         options.enable_cpu_mem_arena = False  # it would keep what the longest request took
         options.add_session_config_entry(
             "session.load_model_format", "ONNX"
@@ -402,7 +402,7 @@ def _tensor(column: npt.NDArray[Any], name: str, dtype: Any) -> npt.NDArray[Any]
     if dtype is not None:
         return _cast(column, dtype, [name] * column.shape[1])
     absent = column == None  # noqa: E711 - of each cell
-    return np.where(absent, _ABSENT, column) if absent.any() else column
+    return np.where(absent, ABSENT_TEXT, column) if absent.any() else column
 
 
 def _cast(X: npt.NDArray[Any], dtype: Any, names: Sequence[str]) -> npt.NDArray[Any]:

@@ -84,9 +84,9 @@ def convert(
         Whatever keeps the estimator from answering the rows.
     """
     runtime = EstimatorRuntime(estimator, features, container=container)
-    outputs, expected = tried(partial(runtime.answer, X), runtime.offered, runtime.classes)
+    outputs, answers = tried(partial(runtime.answer, X), runtime.offered, runtime.classes)
     compared = _compared(outputs)
-    rows, expected = _asked(runtime, expected, compared, X, blocks(estimator, features, X))
+    rows, expected = _asked(runtime, answers, compared, X, blocks(estimator, features, X))
     close, reasons = None, []
     for precision in sorted(NUMBERS, reverse=not rounds_inputs(unwrapped(estimator))):
         try:
@@ -97,9 +97,9 @@ def convert(
         except Exception as error:  # noqa: BLE001 - a converter may raise anything
             reasons.append(" ".join(first_line(error).split()))
             continue
-        if not _differ(actual, expected, EXACT).any():
+        if not expected.differ(actual, EXACT).any():
             return found.converted(actual, expected, EXACT)
-        n_differ = np.count_nonzero(_differ(actual, expected, CLOSE))
+        n_differ = np.count_nonzero(expected.differ(actual, CLOSE))
         if not n_differ and close is None:
             close = found.converted(actual, expected, CLOSE)
         reasons.append(
@@ -108,12 +108,58 @@ def convert(
     if close is not None:
         return close
     reason = "; ".join(dict.fromkeys(reasons))
-    return Converted(
-        None,
-        outputs,
-        Conversion(converted=False, reason=reason, rows_compared=len(rows)),
-        _tolerance(expected, CLOSE),
-    )
+    conversion = Conversion(converted=False, reason=reason, rows_compared=len(rows))
+    return Converted(None, outputs, conversion, expected.tolerance(CLOSE))
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What the estimator answers: to the sample's rows first, and then to those that are made up.
+
+    Attributes
+    ----------
+    answers : dict of str to ndarray of shape (n_rows, ...)
+    n_sample : int
+    """
+
+    answers: Answers
+    n_sample: int
+
+    def differ(self, actual: Answers, relative: float) -> npt.NDArray[np.bool_]:
+        """Tell of each row whether it comes out otherwise."""
+        n_rows = len(self.answers[PREDICTION])
+        differ = np.zeros(n_rows, np.bool_)
+        for name, values in actual.items():
+            differ |= self.off(name, values, relative).reshape(n_rows, -1).any(axis=1)
+        return differ
+
+    def off(self, name: str, actual: npt.NDArray[Any], relative: float) -> npt.NDArray[np.bool_]:
+        """Tell of each value of an output whether it is another.
+
+        Numbers may be off by a share of themselves and of the range of the sample's, probabilities
+        by that share of 1.
+        """
+        expected = self.answers[name]
+        if expected.dtype.kind != "f":
+            return np.asarray(actual != expected)
+        scale = 1.0 if name == "probability" else np.abs(expected) + self._range(name)
+        with np.errstate(invalid="ignore"):
+            close = np.abs(actual - expected) <= relative * scale
+        close |= actual == expected
+        both_missing = np.isnan(actual) & np.isnan(expected)
+        return np.asarray(~(close | both_missing))
+
+    def tolerance(self, relative: float) -> Tolerance:
+        """Return what the predictions may be off by; nothing where they are labels."""
+        labels = "probability" in self.answers or "decision" in self.answers
+        if labels or self.answers[PREDICTION].dtype.kind != "f":
+            return Tolerance()
+        return Tolerance(relative=relative, absolute=relative * self._range(PREDICTION))
+
+    def _range(self, name: str) -> float:
+        values = self.answers[name][: self.n_sample]
+        finite = values[np.isfinite(values)]
+        return float(np.ptp(finite)) if finite.size else 0.0
 
 
 def _asked(
@@ -122,7 +168,7 @@ def _asked(
     compared: Sequence[Output],
     X: Instances,
     made_up: Iterable[Instances],
-) -> tuple[Instances, Answers]:
+) -> tuple[Instances, Expected]:
     """Add the made-up rows that the estimator answers, which it may rightly refuse to."""
     names = [output.name for output in compared]
     rows, parts = [X], [{name: answers[name] for name in names}]
@@ -131,7 +177,7 @@ def _asked(
             parts.append(runtime.answer(block, names))
             rows.append(block)
     joined = {name: np.concatenate([part[name] for part in parts]) for name in names}
-    return np.concatenate(rows), joined
+    return np.concatenate(rows), Expected(joined, len(X))
 
 
 def _compared(outputs: tuple[Output, ...]) -> list[Output]:
@@ -160,7 +206,7 @@ class _Graph:
         """Those of its outputs."""
         return [output.name for output in self._outputs]
 
-    def answer(self, X: Instances, expected: Answers) -> Answers:
+    def answer(self, X: Instances, expected: Expected) -> Answers:
         """Ask it; of several targets, what comes in another way is left out."""
         answers = self._runtime.answer(X, (PREDICTION,))
         for output in self._outputs[1:]:
@@ -170,17 +216,15 @@ class _Graph:
                 if output.names:
                     raise
                 self._outputs.remove(output)
-        if (
-            "decision" in answers
-            and _off("decision", answers["decision"], expected["decision"], CLOSE).any()
-        ):
-            del answers["decision"]
+        name = "decision"
+        if name in answers and expected.off(name, answers[name], CLOSE).any():
+            del answers[name]
             self._outputs.pop()
         return answers
 
-    def converted(self, actual: Answers, expected: Answers, relative: float) -> Converted:
+    def converted(self, actual: Answers, expected: Expected, relative: float) -> Converted:
         """Return it as one that agreed."""
-        y, right = actual[PREDICTION], expected[PREDICTION]
+        y, right = actual[PREDICTION], expected.answers[PREDICTION]
         largest = 0.0
         if right.dtype.kind == "f":
             finite = np.isfinite(right)
@@ -188,41 +232,5 @@ class _Graph:
         conversion = Conversion(
             converted=True, rows_compared=len(right), largest_difference=largest
         )
-        tolerance = _tolerance(expected, relative)
+        tolerance = expected.tolerance(relative)
         return Converted(self._model, tuple(self._outputs), conversion, tolerance)
-
-
-def _differ(actual: Answers, expected: Answers, relative: float) -> npt.NDArray[np.bool_]:
-    """Tell of each row whether it comes out otherwise."""
-    n_rows = len(expected[PREDICTION])
-    differ = np.zeros(n_rows, np.bool_)
-    for name, values in actual.items():
-        differ |= _off(name, values, expected[name], relative).reshape(n_rows, -1).any(axis=1)
-    return differ
-
-
-def _off(
-    name: str, actual: npt.NDArray[Any], expected: npt.NDArray[Any], relative: float
-) -> npt.NDArray[np.bool_]:
-    """Tell of each value of an output whether it is another."""
-    if expected.dtype.kind != "f":
-        return np.asarray(actual != expected)
-    scale = 1.0 if name == "probability" else np.abs(expected) + _range(expected)
-    with np.errstate(invalid="ignore"):
-        close = np.abs(actual - expected) <= relative * scale
-    close |= actual == expected
-    both_missing = np.isnan(actual) & np.isnan(expected)
-    return np.asarray(~(close | both_missing))
-
-
-def _tolerance(expected: Answers, relative: float) -> Tolerance:
-    y = expected[PREDICTION]
-    if y.dtype.kind != "f" or "probability" in expected or "decision" in expected:
-        return Tolerance()
-    return Tolerance(relative=relative, absolute=relative * _range(y))
-
-
-def _range(values: npt.NDArray[Any]) -> float:
-    """Return that of the finite ones."""
-    finite = values[np.isfinite(values)]
-    return float(np.ptp(finite)) if finite.size else 0.0

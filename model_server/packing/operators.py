@@ -12,6 +12,7 @@ from skl2onnx.common._registration import get_converter
 from skl2onnx.common.data_types import DoubleTensorType, Int64TensorType, StringTensorType
 from sklearn.base import is_classifier, is_outlier_detector
 from sklearn.frozen import FrozenEstimator
+from sklearn.impute import SimpleImputer
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.pipeline import Pipeline
 
@@ -242,7 +243,7 @@ def declare_types(operator: Any) -> None:
     """Declare the outputs of an estimator, as skl2onnx asks for it."""
     [given, *_], estimator = operator.inputs, operator.raw_operator
     kinds = output_types(estimator, given.get_first_dimension())
-    if isinstance(given.type, StringTensorType) and not hasattr(estimator, "predict"):
+    if isinstance(given.type, StringTensorType) and isinstance(estimator, SimpleImputer):
         kinds = [StringTensorType(kind.shape) for kind in kinds]
     for output, kind in zip(operator.outputs, kinds, strict=True):
         output.set_type(kind)

@@ -16,6 +16,7 @@ from sklearn.preprocessing import (
     PowerTransformer,
 )
 
+from model_server.model.runtime import ABSENT_TEXT
 from model_server.packing.intervals import places
 from model_server.packing.operators import Conversion, Operators
 from model_server.packing.special_functions import expm1, log1p
@@ -118,10 +119,10 @@ def _imputer_of_texts(graph: Operators) -> None:
     estimator = graph.estimator
     if estimator.add_indicator:
         raise NotImplementedError("numbers beside texts")
-    if not isinstance(estimator.missing_values, str):  # what is no text never comes
-        graph.add("Identity", graph.X, out=graph.outputs[0])
-        return
-    missing = graph.add("Equal", graph.X, np.array(estimator.missing_values))
+    given = estimator.missing_values
+    missing = graph.add(
+        "Equal", graph.X, np.array(given if isinstance(given, str) else ABSENT_TEXT)
+    )
     graph.add("Where", missing, np.array(estimator.statistics_), graph.X, out=graph.outputs[0])
 
 

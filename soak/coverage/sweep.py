@@ -58,6 +58,8 @@ def run(cases: Iterable[tuple[str, Case | None]], folder: Path) -> list[Result]:
         results.append(result)
         if case is not None and (manifest := _pack(case, result, folder)):
             packed[manifest.name] = case, manifest, result
+    if not packed:
+        return results
     with ServerProcess(folder / "models", log=folder / "log") as server:
         for case, manifest, result in packed.values():
             _compare(server, case, manifest, result)

@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.tree import DecisionTreeRegressor
 
 from model_server.model.runtime import EstimatorRuntime, OnnxRuntime
-from model_server.packing.conversion import EXACT, _differ, convert
+from model_server.packing.conversion import EXACT, Expected, convert
 from model_server.packing.probes import MAXIMUM_ROWS, blocks, probes
 from tests.training import samples
 from training.dataset import build
@@ -67,8 +67,9 @@ def test_a_probability_that_is_off_is_noticed(dataset: Any) -> None:
     X = probes(model, dataset.features, dataset.X)
     names = [output.name for output in found.outputs]
     assert names == ["prediction", "probability"]
-    expected = EstimatorRuntime(model, dataset.features).answer(X, names)
-    assert _differ(runs.answer(X, names), expected, EXACT).any()
+    answers = EstimatorRuntime(model, dataset.features).answer(X, names)
+    expected = Expected(answers, len(dataset.X))
+    assert expected.differ(runs.answer(X, names), EXACT).any()
 
 
 def test_many_splits_are_sampled_the_same_way_twice(dataset: Any) -> None:
