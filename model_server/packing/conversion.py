@@ -20,9 +20,9 @@ from model_server.model.manifest import (
 )
 from model_server.model.outputs import Answers, tried
 from model_server.model.runtime import EstimatorRuntime, OnnxRuntime, first_line
-from model_server.packing.graph import NUMBERS, graph, unwrapped
+from model_server.packing.graphs.forests import rounds_inputs
+from model_server.packing.graphs.graph import NUMBERS, graph, unwrapped
 from model_server.packing.probes import blocks
-from model_server.packing.tree_graphs import rounds_inputs
 
 EXACT, CLOSE = 1e-9, 1e-6
 """Of a prediction, and of the range of all of them: for doubles, and where float32 is all."""

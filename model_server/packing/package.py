@@ -28,8 +28,8 @@ from model_server.model.manifest import (
 from model_server.model.outputs import told
 from model_server.model.runtime import EstimatorRuntime
 from model_server.packing.conversion import convert
+from model_server.packing.graphs.trees import clear_padding
 from model_server.packing.reading import Reading
-from model_server.packing.trees import clear_padding
 
 _LIBRARIES = ("scikit-learn", "numpy", "joblib", "skl2onnx", "onnx", "onnxruntime")
 

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from model_server.model.columns import Instances, Matrix, fields
 from model_server.model.manifest import Feature
-from model_server.packing.trees import trees
+from model_server.packing.graphs.trees import trees
 
 MAXIMUM_ROWS = 20_000
 

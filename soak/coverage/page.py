@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from soak.coverage.sweep import Result
 
+_SHOWN = 160
+
 HEAD = """# What of scikit-learn is served
 
 `python -m soak.coverage --out docs/coverage.md` wrote this. Each estimator of scikit-learn and each
@@ -34,12 +36,25 @@ def render(results: Mapping[str, Sequence[Result]]) -> str:
     for title, found in results.items():
         parts.append(f"## {title}\n\n{totals(found)}.\n")
         rows = [
-            f"| {result.name} | {result.runtime} | {'; '.join(result.problems) or _short(result)} |"
+            f"| {_plain(result.name)} | {result.runtime} | {_plain(_told(result))[:_SHOWN]} |"
             for result in found
         ]
         parts.append("\n".join(["| | from | |", "|-|-|-|", *rows]) + "\n")
     return "\n".join(parts)
 
 
-def _short(result: Result) -> str:
-    return " ".join(result.told.split())[:160].replace("|", "/")
+def read(text: str) -> dict[str, dict[str, str]]:
+    """Return by title and name what each came from, as a page tells it."""
+    told: dict[str, dict[str, str]] = {}
+    for part in text.split("\n## ")[1:]:
+        rows = [line.split(" | ") for line in part.splitlines() if line.startswith("| ")]
+        told[part.splitlines()[0]] = {row[0].removeprefix("| "): row[1] for row in rows[1:]}
+    return told
+
+
+def _told(result: Result) -> str:
+    return "; ".join(result.problems) or result.told
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.split()).replace("|", "/")

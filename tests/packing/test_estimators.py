@@ -1,102 +1,83 @@
-"""Every regressor and classifier of scikit-learn has a graph that answers as it does."""
+"""Graphs of what skl2onnx can't convert, or converts into something else."""
 
-import contextlib
-import warnings
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
-from sklearn.base import ClassifierMixin, RegressorMixin
-from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
-from sklearn.utils._test_common.instance_generator import _construct_instances
-from sklearn.utils.discovery import all_estimators
-from threadpoolctl import threadpool_limits
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.datasets import load_breast_cancer, load_diabetes
+from sklearn.dummy import DummyClassifier
+from sklearn.kernel_ridge import KernelRidge
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.model_selection import FixedThresholdClassifier, RandomizedSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.tree import DecisionTreeRegressor
 
-from model_server.model.manifest import Feature
 from model_server.model.runtime import OnnxRuntime
 from model_server.packing.conversion import convert
-from model_server.packing.probes import blocks
+from tests.packing.comparison import answers, features
 
-pytestmark = pytest.mark.slow
 
-WITHOUT_GRAPH = {
-    "KNeighborsClassifier": "the irises are rounded, so that neighbours are as far off"
-}
-COUNTS = ("MultinomialNB", "ComplementNB", "BernoulliNB", "CategoricalNB")
-TWO_CLASSES = ("FixedThresholdClassifier", "TunedThresholdClassifierCV")
-SEVERAL_TARGETS = (
-    *("CCA", "PLSCanonical", "PLSRegression", "MultiOutputRegressor", "RegressorChain"),
-    *("MultiTaskElasticNet", "MultiTaskElasticNetCV", "MultiTaskLasso", "MultiTaskLassoCV"),
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"func": np.log, "inverse_func": np.exp},
+        {"func": np.log1p, "inverse_func": np.expm1},
+        {"func": np.square, "inverse_func": np.sqrt},
+        {"transformer": StandardScaler()},
+        {},
+    ],
+    ids=["log", "log1p", "square", "scaled", "as it is"],
 )
-SMALL_NUMBERS = ("GammaRegressor", "PoissonRegressor", "TweedieRegressor", "QuantileRegressor")
+def test_a_target_is_turned_back(how: dict[str, Any]) -> None:
+    X, y = load_diabetes(return_X_y=True)
+    estimator = TransformedTargetRegressor(DecisionTreeRegressor(max_depth=4), **how).fit(X, y)
+    np.testing.assert_allclose(*answers(estimator, X), rtol=1e-12)
 
 
-def predictors() -> dict[str, type]:
-    return {
-        name: kind
-        for name, kind in all_estimators()
-        if issubclass(kind, (ClassifierMixin, RegressorMixin))
-    }
+def test_a_target_that_is_turned_back_otherwise_is_left_to_the_estimator() -> None:
+    X, y = load_diabetes(return_X_y=True)
+    scaled = FunctionTransformer(np.arcsinh, inverse_func=np.sinh)
+    estimator = TransformedTargetRegressor(LinearRegression(), transformer=scaled).fit(X, y)
+    converted = convert(estimator, features(X), X)
+    assert converted.graph is None
+    assert "a target that is turned back by <ufunc 'sinh'>" in converted.conversion.reason
 
 
-def table(name: str, kind: type) -> tuple[Any, Any]:
-    """Return rows that an estimator can be fitted on."""
-    if name in TWO_CLASSES:
-        X, y = load_breast_cancer(return_X_y=True)
-    elif issubclass(kind, ClassifierMixin):
-        X, y = load_iris(return_X_y=True)
-        if name in COUNTS:
-            X = np.round(X)
-        if name in {"MultiOutputClassifier", "ClassifierChain"}:
-            y = np.column_stack([y == 0, y == 1]).astype(int)
-        elif name != "SelfTrainingClassifier":
-            y = np.array(["setosa", "versicolor", "virginica"])[y]
-    else:
-        X, y = load_diabetes(return_X_y=True)
-        X = X[:, :1] if name == "IsotonicRegression" else X[:, :6] * 100
-        if name in SMALL_NUMBERS:
-            X /= 10
-        if name in SEVERAL_TARGETS:
-            y = np.column_stack([y, np.sqrt(y)])
-    return X, y
+@pytest.mark.parametrize("label", ["benign", "malignant"])
+def test_a_threshold_of_either_class(label: str) -> None:
+    X, y = load_breast_cancer(return_X_y=True)
+    y = np.array(["malignant", "benign"])[y]
+    inner = make_pipeline(StandardScaler(), LogisticRegression())
+    estimator = FixedThresholdClassifier(inner, threshold=0.9, pos_label=label).fit(X, y)
+    assert (estimator.predict(X) != estimator.estimator_.predict(X)).any()
+    np.testing.assert_array_equal(*answers(estimator, X))
 
 
-def answered(estimator: Any, made_up: Iterator[Any]) -> Iterator[Any]:
-    """Leave out the rows that an estimator refuses."""
-    for block in made_up:
-        with contextlib.suppress(Exception):
-            estimator.predict(block)
-            yield block
+@pytest.mark.parametrize("strategy", ["prior", "most_frequent", "constant"])
+def test_a_class_that_is_always_the_same(strategy: str) -> None:
+    X, y = load_breast_cancer(return_X_y=True)
+    constant = 0 if strategy == "constant" else None
+    estimator = DummyClassifier(strategy=strategy, constant=constant).fit(X, y)
+    np.testing.assert_array_equal(*answers(estimator, X))
 
 
-@pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("name", predictors())
-def test_the_graph_answers_as_the_estimator_does(name: str) -> None:
-    kind = predictors()[name]
-    estimator = next(iter(_construct_instances(kind)))
-    if name.startswith("RadiusNeighbors"):
-        estimator.set_params(radius=1e3)
-    if name == "DummyClassifier":
-        estimator.set_params(strategy="prior")  # others are at random
-    X, y = table(name, kind)
-    seen = np.random.default_rng(2).permutation(len(X))[: len(X) * 7 // 10]
-    with warnings.catch_warnings(), threadpool_limits(1):
-        warnings.simplefilter("ignore")
-        estimator.fit(X[seen], y[seen])
-        features = tuple(Feature(name=f"x{at}") for at in range(X.shape[1]))
-        converted = convert(estimator, features, X[seen])
-        if name in WITHOUT_GRAPH:
-            assert converted.graph is None
-            return
-        assert converted.graph is not None, converted.conversion.reason
-        rows = np.concatenate([X, *answered(estimator, blocks(estimator, features, X))])
-        expected = np.asarray(estimator.predict(rows))
-        y_graph = OnnxRuntime(converted.graph, features, converted.outputs).predict(rows)
-    if isinstance(estimator, ClassifierMixin):
-        np.testing.assert_array_equal(y_graph, expected)
-    else:
-        allowed = converted.tolerance
-        np.testing.assert_allclose(
-            y_graph, expected, rtol=2 * allowed.relative, atol=2 * allowed.absolute
-        )
+@pytest.mark.parametrize("kernel", ["linear", "rbf", "poly", "sigmoid"])
+def test_a_kernel(kernel: str) -> None:
+    X, y = load_diabetes(return_X_y=True)
+    estimator = KernelRidge(alpha=10, kernel=kernel, gamma=0.01, degree=2).fit(X * 10, y)
+    np.testing.assert_allclose(*answers(estimator, X * 10), rtol=1e-9, atol=1e-9)
+
+
+def test_a_search_that_was_fitted_on_a_data_frame() -> None:
+    """With names that hold blanks and brackets: a graph of one matrix needs none."""
+    X, y = load_diabetes(return_X_y=True, as_frame=True)
+    X.columns = [feature.name for feature in features(X)]
+    search = RandomizedSearchCV(
+        DecisionTreeRegressor(random_state=0), {"max_depth": [2, 3]}, n_iter=2, random_state=0
+    ).fit(X, y)
+    converted = convert(search, features(X), X.to_numpy())
+    assert converted.graph is not None, converted.conversion.reason
+    y_graph = OnnxRuntime(converted.graph, features(X)).predict(X.to_numpy())
+    np.testing.assert_array_equal(y_graph, search.predict(X))

@@ -10,7 +10,7 @@ import onnxruntime
 import pytest
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
-from model_server.packing import special_functions
+from model_server.packing.graphs import special_functions
 
 LEAST = 1e-7
 EVERYWHERE = np.concatenate([np.linspace(-12, 12, 4001), np.logspace(-300, 1, 400), [0.0]])

@@ -16,7 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeRegressor
 
-from model_server.packing.trees import clear_padding, trees
+from model_server.packing.graphs.trees import clear_padding, trees
 from tests.training import samples
 from training.dataset import build
 

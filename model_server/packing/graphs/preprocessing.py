@@ -17,9 +17,9 @@ from sklearn.preprocessing import (
 )
 
 from model_server.model.runtime import ABSENT_TEXT
-from model_server.packing.intervals import places
-from model_server.packing.operators import Conversion, Operators
-from model_server.packing.special_functions import expm1, log1p
+from model_server.packing.graphs.intervals import places
+from model_server.packing.graphs.operators import Conversion, Operators
+from model_server.packing.graphs.special_functions import expm1, log1p
 
 
 def _binarizer(graph: Operators) -> None:

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from onnx import GraphProto, NodeProto, TensorProto, helper, numpy_helper
 
-from model_server.packing.operators import Operators
-from model_server.packing.tree_ensemble import Floats
+from model_server.packing.graphs.operators import Operators
+from model_server.packing.graphs.tree_ensemble import Floats
 
 
 def pairs(n_classes: int) -> list[tuple[int, int]]:

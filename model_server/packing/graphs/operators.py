@@ -16,8 +16,8 @@ from sklearn.impute import SimpleImputer
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.pipeline import Pipeline
 
-from model_server.packing import tree_ensemble
-from model_server.packing.tree_ensemble import Floats, Tree
+from model_server.packing.graphs import tree_ensemble
+from model_server.packing.graphs.tree_ensemble import Floats, Tree
 
 _ML = "ai.onnx.ml"
 _ML_OPSET = 3

@@ -6,10 +6,10 @@ import numpy as np
 from onnx import TensorProto
 from sklearn.svm import SVC, SVR, NuSVC, NuSVR, OneClassSVM
 
-from model_server.packing.kernels import Kernel, alikeness
-from model_server.packing.operators import Conversion, Operators
-from model_server.packing.pairs import coupled, pairs, ranked, votes
-from model_server.packing.tree_ensemble import Floats
+from model_server.packing.graphs.kernels import Kernel, alikeness
+from model_server.packing.graphs.operators import Conversion, Operators
+from model_server.packing.graphs.pairs import coupled, pairs, ranked, votes
+from model_server.packing.graphs.tree_ensemble import Floats
 
 
 def _decisions(graph: Operators, weights: Floats) -> str:

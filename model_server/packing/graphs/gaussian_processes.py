@@ -6,10 +6,10 @@ import numpy as np
 from sklearn.gaussian_process import GaussianProcessClassifier, kernels
 from sklearn.gaussian_process._gpc import COEFS, LAMBDAS
 
-from model_server.packing.kernels import squared_distances
-from model_server.packing.operators import Conversion, Operators
-from model_server.packing.special_functions import erf
-from model_server.packing.tree_ensemble import Floats
+from model_server.packing.graphs.kernels import squared_distances
+from model_server.packing.graphs.operators import Conversion, Operators
+from model_server.packing.graphs.special_functions import erf
+from model_server.packing.graphs.tree_ensemble import Floats
 
 
 def _alikeness(graph: Operators, kernel: Any, others: Floats) -> Any:

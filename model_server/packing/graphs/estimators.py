@@ -6,18 +6,14 @@ import numpy as np
 from onnx import TensorProto
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.cross_decomposition import CCA, PLSCanonical
-from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.kernel_ridge import KernelRidge
-from sklearn.linear_model import RidgeClassifier, RidgeClassifierCV
 from sklearn.model_selection import FixedThresholdClassifier, TunedThresholdClassifierCV
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.semi_supervised import LabelPropagation, LabelSpreading
-from sklearn.svm import LinearSVC
 
-from model_server.packing.kernels import Kernel, alikeness
-from model_server.packing.operators import Conversion, Operators
-from model_server.packing.responses import responses
+from model_server.packing.graphs.kernels import Kernel, alikeness
+from model_server.packing.graphs.operators import Conversion, Operators
 
 
 def _dummy_regressor(graph: Operators) -> None:
@@ -41,30 +37,6 @@ def _linear(graph: Operators) -> None:
     centred = graph.add("Sub", graph.doubles(), graph.constant(estimator._x_mean))
     product = graph.add("MatMul", centred, graph.constant(estimator.coef_.T))
     graph.add("Add", product, graph.constant(estimator.intercept_), out=graph.outputs[0])
-
-
-def _linear_classifier(graph: Operators) -> None:
-    """Convert a classifier by values that are linear in the inputs."""
-    estimator, n_classes = graph.estimator, len(graph.estimator.classes_)
-    binarizer = getattr(estimator, "_label_binarizer", None)
-    if binarizer is not None and binarizer.y_type_.startswith("multilabel"):
-        raise NotImplementedError("several labels a row")
-    _, scores = responses(graph, estimator)
-    graph.label(graph.chosen(scores, n_classes))
-    both = [graph.add("Neg", scores), scores] if n_classes == 2 else [scores]
-    graph.add("Concat", *both, out=graph.outputs[1], axis=1)
-
-
-def _discriminant(graph: Operators) -> None:
-    """Convert linear discriminants, whose probabilities of two classes are a logistic curve."""
-    n_classes = len(graph.estimator.classes_)
-    _, scores = responses(graph, graph.estimator)
-    graph.label(graph.chosen(scores, n_classes))
-    if n_classes > 2:
-        graph.add("Softmax", scores, out=graph.outputs[1], axis=1)
-        return
-    second = graph.add("Sigmoid", scores)
-    graph.add("Concat", graph.add("Sub", 1.0, second), second, out=graph.outputs[1], axis=1)
 
 
 def _kernel_ridge(graph: Operators) -> None:
@@ -130,10 +102,6 @@ BY_TYPE: dict[type, Conversion] = {
     CCA: _linear,
     PLSCanonical: _linear,
     KernelRidge: _kernel_ridge,
-    LinearDiscriminantAnalysis: _discriminant,
-    LinearSVC: _linear_classifier,
-    RidgeClassifier: _linear_classifier,
-    RidgeClassifierCV: _linear_classifier,
     LabelPropagation: _label_propagation,
     LabelSpreading: _label_propagation,
     FixedThresholdClassifier: _threshold,

@@ -4,10 +4,10 @@ import numpy as np
 from sklearn.preprocessing import QuantileTransformer, SplineTransformer
 from sklearn.preprocessing._data import BOUNDS_THRESHOLD
 
-from model_server.packing.intervals import interpolated, places
-from model_server.packing.operators import Conversion, Operators
-from model_server.packing.special_functions import normal_quantile
-from model_server.packing.tree_ensemble import Floats
+from model_server.packing.graphs.intervals import interpolated, places
+from model_server.packing.graphs.operators import Conversion, Operators
+from model_server.packing.graphs.special_functions import normal_quantile
+from model_server.packing.graphs.tree_ensemble import Floats
 
 
 def _spline(graph: Operators) -> None:

@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 from model_server.model.manifest import Feature, Output
 from model_server.model.runtime import OnnxRuntime
 from model_server.packing.conversion import convert
-from model_server.packing.graph import graph
+from model_server.packing.graphs.graph import graph
 from model_server.packing.probes import probes
 
 Table = tuple[npt.NDArray[np.float64], npt.NDArray[Any]]

@@ -15,9 +15,9 @@ from sklearn.multiclass import (
 )
 from sklearn.multioutput import ClassifierChain, RegressorChain
 
-from model_server.packing.operators import Conversion, Operators
-from model_server.packing.pairs import ranked
-from model_server.packing.responses import responses
+from model_server.packing.graphs.operators import Conversion, Operators
+from model_server.packing.graphs.pairs import ranked
+from model_server.packing.graphs.responses import responses
 
 
 def _frozen(graph: Operators) -> None:

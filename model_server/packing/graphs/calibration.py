@@ -6,9 +6,9 @@ import numpy as np
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.isotonic import IsotonicRegression
 
-from model_server.packing.intervals import interpolated
-from model_server.packing.operators import Conversion, Operators
-from model_server.packing.responses import responses
+from model_server.packing.graphs.intervals import interpolated
+from model_server.packing.graphs.operators import Conversion, Operators
+from model_server.packing.graphs.responses import responses
 
 
 def _isotonic(graph: Operators) -> None:

@@ -13,8 +13,8 @@ from onnx import TensorProto
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, TargetEncoder
 
 from model_server.model.runtime import ABSENT_TEXT
-from model_server.packing.operators import Conversion, Operators
-from model_server.packing.tree_ensemble import Floats
+from model_server.packing.graphs.operators import Conversion, Operators
+from model_server.packing.graphs.tree_ensemble import Floats
 
 _UNKNOWN_TEXT, _UNKNOWN_NUMBER = "\ufdd1", 1.5e300
 """What is no label."""

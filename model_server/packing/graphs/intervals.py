@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from model_server.packing.operators import Operators
-from model_server.packing.tree_ensemble import Floats, Tree
+from model_server.packing.graphs.operators import Operators
+from model_server.packing.graphs.tree_ensemble import Floats, Tree
 
 
 def places(graph: Operators, X: str, edges: Sequence[Floats]) -> str:

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from model_server.packing.operators import Operators
-from model_server.packing.tree_ensemble import Floats
+from model_server.packing.graphs.operators import Operators
+from model_server.packing.graphs.tree_ensemble import Floats
 
 
 @dataclass(frozen=True)

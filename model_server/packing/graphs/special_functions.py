@@ -8,7 +8,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from model_server.packing.operators import Operators
+from model_server.packing.graphs.operators import Operators
 
 
 def log1p(graph: Operators, x: str) -> str:

@@ -8,7 +8,7 @@ from onnx import TensorProto
 from sklearn.linear_model._base import LinearClassifierMixin
 from sklearn.pipeline import Pipeline
 
-from model_server.packing.operators import Operators, within
+from model_server.packing.graphs.operators import Operators, within
 
 
 def responses(graph: Operators, estimator: Any, X: str | None = None) -> tuple[str, str]:

@@ -16,9 +16,9 @@ from sklearn.pipeline import Pipeline
 from sklearn.semi_supervised import SelfTrainingClassifier
 
 from model_server.model.manifest import Feature
-from model_server.packing import tree_ensemble
-from model_server.packing.conversions import BY_TYPE
-from model_server.packing.operators import converters, declare_types
+from model_server.packing.graphs import tree_ensemble
+from model_server.packing.graphs.conversions import BY_TYPE
+from model_server.packing.graphs.operators import converters, declare_types
 
 NUMBERS = {"float32": FloatTensorType, "float64": DoubleTensorType}
 """The types of a graph's inputs, by their precision."""

@@ -16,9 +16,9 @@ from onnx import TensorProto
 from sklearn import ensemble, tree
 from sklearn.ensemble._iforest import _average_path_length
 
-from model_server.packing import tree_ensemble
-from model_server.packing.operators import Conversion, Operators
-from model_server.packing.tree_ensemble import Floats, Tree
+from model_server.packing.graphs import tree_ensemble
+from model_server.packing.graphs.operators import Conversion, Operators
+from model_server.packing.graphs.tree_ensemble import Floats, Tree
 
 
 def _read(fitted: Any) -> Tree:

@@ -12,8 +12,8 @@ from sklearn.neighbors import (
     RadiusNeighborsRegressor,
 )
 
-from model_server.packing.operators import Conversion, Operators
-from model_server.packing.tree_ensemble import Floats
+from model_server.packing.graphs.operators import Conversion, Operators
+from model_server.packing.graphs.tree_ensemble import Floats
 
 _TRIED_ROWS = 1000
 _AS_FAR = 1e-12
