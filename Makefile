@@ -91,6 +91,7 @@ first-run: ## Measure `make run` from a fresh clone, with empty caches and with 
 
 soak: install bounds ## Put the server through faults, hostile input and overload at full size, an hour
 	@$(BIN)/python -m soak --out docs/reliability.md
+	@$(BIN)/python -m soak.coverage --out docs/coverage.md
 
 audit: install ## Look the locked packages up in PyPI's vulnerability data
 	@for lock in server training application; do \

@@ -120,7 +120,7 @@ def check(estimator: Any) -> None:
     """
     kind = type(estimator).__name__
     if not hasattr(estimator, "get_params"):
-        raise NotPacked(f"a {kind} is no estimator", "save a fitted estimator")
+        raise NotPacked(f"what it holds, of type {kind}, is no estimator", "save a fitted estimator")
     try:
         check_is_fitted(estimator)
     except NotFittedError:
@@ -129,6 +129,6 @@ def check(estimator: Any) -> None:
         pass
     if not offered(estimator):
         raise NotPacked(
-            f"a {kind} has neither predict, transform nor score_samples",
+            f"{kind} has neither predict, transform nor score_samples",
             "it has nothing to answer for a new row, so it can't be served",
         )

@@ -118,9 +118,13 @@ def _golden(estimator: Any, reading: Reading) -> Instances:
     Raises
     ------
     NotPacked
-        If the estimator answers no row alone, or no row with a finite number.
+        If the estimator answers no row alone, or none with a value that is finite.
     """
     y = reading.predict(estimator, reading.X)
+    if not y.size:
+        raise NotPacked(
+            "the estimator answers a row with no value at all", "see what it was fitted on"
+        )
     whole = np.ones(len(y), np.bool_)
     if y.dtype.kind == "f":
         whole = np.isfinite(y.reshape(len(y), -1)).all(axis=1)
@@ -130,7 +134,7 @@ def _golden(estimator: Any, reading: Reading) -> Instances:
             "give rows that it can answer",
         )
     places = np.flatnonzero(whole)
-    if y.size and y.dtype != object:
+    if y.dtype != object:
         places = places[np.argsort(y.reshape(len(y), -1)[places, 0], kind="stable")]
     spread = np.linspace(0, len(places) - 1, min(_GOLDEN_ROWS, len(places))).round().astype(np.intp)
     golden = reading.X[np.unique(places[spread])]

@@ -16,6 +16,7 @@ from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegresso
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF
+from sklearn.impute import MissingIndicator
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
@@ -262,7 +263,7 @@ def refused(capsys: pytest.CaptureFixture[str], *given: object) -> str:
     ("estimator", "words"),
     [
         (LinearRegression(), "the LinearRegression is not fitted; fit it and save it again"),
-        ({"a": 1}, "a dict is no estimator"),
+        ({"a": 1}, "what it holds, of type dict, is no estimator"),
         (DBSCAN(), "has neither predict, transform nor score_samples"),
     ],
 )
@@ -320,6 +321,13 @@ def test_what_is_wrong_is_told_on_a_line(
     places = {flag: titanic / text if "." in text else text for flag, text in flags.items()}
     given = [each for pair in places.items() for each in pair]
     assert words in refused(capsys, titanic / "titanic.joblib", *given)
+
+
+def test_an_estimator_that_gives_nothing_is_refused() -> None:
+    frame = passengers()[["age", "siblings"]].astype(float)
+    indicator = MissingIndicator().fit(frame.to_numpy())
+    with pytest.raises(NotPacked, match="answers a row with no value at all"):
+        pack(indicator, frame, "indicator")
 
 
 def test_columns_that_are_none_of_the_features_are_told() -> None:
