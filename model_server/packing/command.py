@@ -1,6 +1,7 @@
 """``python -m model_server pack``: make a model directory of a fitted estimator in a file."""
 
 import argparse
+import logging
 import re
 import sys
 from collections.abc import Sequence
@@ -28,6 +29,8 @@ _EPILOG = """examples:
 def main(arguments: Sequence[str]) -> int:
     """Pack the model that the command line names; return the exit code."""
     given = _parser().parse_args(arguments)
+    if sys.stderr.isatty():
+        logging.basicConfig(format="%(message)s ...", level=logging.INFO)
     try:
         _pack(given)
     except ModelServerError as error:

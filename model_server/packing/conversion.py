@@ -1,6 +1,7 @@
 """Conversion to ONNX, kept only where ONNX Runtime gives the estimator's own answers."""
 
 import contextlib
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -23,6 +24,12 @@ from model_server.model.runtime import EstimatorRuntime, OnnxRuntime, first_line
 from model_server.packing.graphs.forests import rounds_inputs
 from model_server.packing.graphs.graph import NUMBERS, graph, unwrapped
 from model_server.packing.probes import blocks
+from model_server.packing.time_limit import time_limit
+
+log = logging.getLogger("model_server")
+
+LIMIT_S = 120.0
+"""Of a conversion, and of the answers of its graph to the rows that are compared."""
 
 EXACT, CLOSE = 1e-9, 1e-6
 """Of a prediction, and of the range of all of them: for doubles, and where float32 is all."""
@@ -89,11 +96,14 @@ def convert(
     rows, expected = _asked(runtime, answers, compared, X, blocks(estimator, features, X))
     close, reasons = None, []
     for precision in sorted(NUMBERS, reverse=not rounds_inputs(unwrapped(estimator))):
+        log.info("converting to a graph in %s, to be compared on %d rows", precision, len(rows))
         try:
-            found = _Graph(graph(estimator, features, precision), features, compared)
+            with time_limit(LIMIT_S, "the conversion"):
+                found = _Graph(graph(estimator, features, precision), features, compared)
             if missing := [name for name in wanted if name not in found.names]:
                 raise LookupError(f"a graph gives no {missing[0]}")
-            actual = found.answer(rows, expected)
+            with time_limit(LIMIT_S, "the comparison"):
+                actual = found.answer(rows, expected)
         except Exception as error:  # noqa: BLE001 - a converter may raise anything
             reasons.append(" ".join(first_line(error).split()))
             continue

@@ -4,6 +4,7 @@ Whether a value may be missing, and whether a category may be one that was not s
 asking the estimator for a row with one: what it answers itself, the server lets through.
 """
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -19,6 +20,8 @@ from model_server.packing import inside
 from model_server.packing.errors import NotPacked
 from model_server.packing.overrides import Overrides
 from model_server.packing.reading import Reading
+
+log = logging.getLogger("model_server")
 
 _MOST_CATEGORIES = 50
 _EXACT = 2**53
@@ -47,6 +50,7 @@ def find(estimator: Any, sample: pd.DataFrame, overrides: Overrides) -> Reading:
         If it answers none of them in any way that is tried.
     """
     sample = _columns(estimator, sample)
+    log.info("asking the estimator how it reads %d columns", len(sample.columns))
     problems: list[str] = []
     for features, container in _ways(estimator, sample, overrides):
         rows = _rows(sample, features)

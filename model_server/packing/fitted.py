@@ -120,7 +120,9 @@ def check(estimator: Any) -> None:
     """
     kind = type(estimator).__name__
     if not hasattr(estimator, "get_params"):
-        raise NotPacked(f"what it holds, of type {kind}, is no estimator", "save a fitted estimator")
+        raise NotPacked(
+            f"what it holds, of type {kind}, is no estimator", "save a fitted estimator"
+        )
     try:
         check_is_fitted(estimator)
     except NotFittedError:

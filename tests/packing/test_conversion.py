@@ -9,6 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.tree import DecisionTreeRegressor
 
 from model_server.model.runtime import EstimatorRuntime, OnnxRuntime
+from model_server.packing import conversion
 from model_server.packing.conversion import EXACT, Expected, convert
 from model_server.packing.probes import MAXIMUM_ROWS, blocks, probes
 from tests.training import samples
@@ -70,6 +71,19 @@ def test_a_probability_that_is_off_is_noticed(dataset: Any) -> None:
     answers = EstimatorRuntime(model, dataset.features).answer(X, names)
     expected = Expected(answers, len(dataset.X))
     assert expected.differ(runs.answer(X, names), EXACT).any()
+
+
+def test_a_conversion_has_a_time_limit(dataset: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def endless(*_: object) -> bytes:
+        while True:
+            pass
+
+    monkeypatch.setattr(conversion, "LIMIT_S", 0.05)
+    monkeypatch.setattr(conversion, "graph", endless)
+    model = LogisticRegression(max_iter=5000).fit(dataset.X, dataset.y > np.median(dataset.y))
+    found = convert(model, dataset.features, dataset.X)
+    assert found.graph is None
+    assert found.conversion.reason == "TimeoutError: the conversion takes longer than 0.05 s"
 
 
 def test_many_splits_are_sampled_the_same_way_twice(dataset: Any) -> None:
