@@ -12,6 +12,8 @@ from importlib import metadata
 from pathlib import Path
 
 import httpx
+import joblib
+import numpy as np
 import pytest
 from sklearn.linear_model import LinearRegression
 
@@ -110,7 +112,7 @@ def test_it_offers_what_it_has_a_use_for(wheel: Path) -> None:
     [told] = metadata.distributions(path=[str(wheel)])
 
     assert told.metadata["Name"] == "sklearn-model-server"
-    assert told.metadata.get_all("Provides-Extra") == ["sklearn"]
+    assert told.metadata.get_all("Provides-Extra") == ["sklearn", "pack"]
     assert told.metadata["License-Expression"] == "Apache-2.0"
     assert [(one.name, one.value) for one in told.entry_points] == [
         ("model-server", "model_server.__main__:main")
@@ -137,3 +139,22 @@ def test_it_serves_from_an_empty_folder(installed: Path, two_models: Path, tmp_p
 
     assert answers == [{"predictions": [pytest.approx(15.0)]}] * len(MODELS)
     assert list(elsewhere.iterdir()) == []
+
+
+def test_it_packs_with_its_extra(installed: Path, wheel: Path, tmp_path: Path) -> None:
+    estimator = LinearRegression().fit(np.arange(30.0).reshape(-1, 1), np.arange(30.0) * 2.5)
+    joblib.dump(estimator, tmp_path / "line.joblib")
+    (tmp_path / "rows.csv").write_text("x\n1\n2\n3.5\n")
+    out = tmp_path / "models/line"
+    given = ["pack", "line.joblib", "--sample", "rows.csv", "--out", str(out)]
+    command = [str(installed / "bin/model-server"), *given]
+
+    without = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    uv(installed, "pip", "install", f"{wheel}[pack]", "--constraint", ROOT / "requirements/run.txt")
+    subprocess.run(command, cwd=tmp_path, check=True)
+    with serving(installed, out.parent, tmp_path) as client:
+        answer = client.post("/v1/models/line:predict", json={"instances": [[6]]}).json()
+
+    assert without.returncode == 1
+    assert without.stderr == "error: pack needs onnx: pip install 'sklearn-model-server[pack]'\n"
+    assert answer == {"predictions": [pytest.approx(15.0)]}

@@ -262,15 +262,15 @@ def refused(capsys: pytest.CaptureFixture[str], *given: object) -> str:
 @pytest.mark.parametrize(
     ("estimator", "words"),
     [
-        (LinearRegression(), "the LinearRegression is not fitted; fit it and save it again"),
-        ({"a": 1}, "what it holds, of type dict, is no estimator"),
-        (DBSCAN(), "has neither predict, transform nor score_samples"),
+        (LinearRegression, "the LinearRegression is not fitted; fit it and save it again"),
+        (dict, "what it holds, of type dict, is no estimator"),
+        (lambda: DBSCAN().fit([[0.0], [1.0]]), "has neither predict, transform nor score_samples"),
     ],
 )
 def test_what_can_not_answer_is_refused(
     titanic: Path, capsys: pytest.CaptureFixture[str], estimator: Any, words: str
 ) -> None:
-    joblib.dump(estimator, titanic / "wrong.joblib")
+    joblib.dump(estimator(), titanic / "wrong.joblib")
     told = refused(capsys, titanic / "wrong.joblib", "--sample", titanic / "rows.csv")
     assert words in told
 
