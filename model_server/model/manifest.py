@@ -59,6 +59,34 @@ class Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, ser_json_inf_nan="strings")
 
 
+class Tokens(Part):
+    """How a text is cut into the tokens that a graph counts; see `model_server.model.tokens`.
+
+    Attributes
+    ----------
+    analyzer : str
+        Whether tokens are words, characters, or characters within words.
+    lowercase : bool
+    strip_accents : str
+        Empty where they stay.
+    pattern : str
+        A regular expression of Python's for a word.
+    ngrams : tuple of int
+        The least and the most that are joined.
+    stop_words : tuple of str
+    n_known : int
+        How many tokens the graph counts.
+    """
+
+    analyzer: Literal["word", "char", "char_wb"] = "word"
+    lowercase: bool = True
+    strip_accents: Literal["", "ascii", "unicode"] = ""
+    pattern: str = r"(?u)\b\w\w+\b"
+    ngrams: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] = (1, 1)
+    stop_words: tuple[str, ...] = ()
+    n_known: Annotated[int, Field(ge=1)] = 1
+
+
 class Feature(Part):
     """One column that the model reads.
 
@@ -75,6 +103,8 @@ class Feature(Part):
     dtype : str
         Of the column in the pandas frame that the estimator was fitted on, where that is not the
         usual one of its type.
+    tokens : Tokens, optional
+        What a graph is given of a text, in its place.
     minimum, maximum, median : float, optional
         Of the training data; they belong to numbers.
     categories : tuple
@@ -88,6 +118,7 @@ class Feature(Part):
     unknown: bool = False
     length: Annotated[int, Field(ge=0)] = 0
     dtype: str = ""
+    tokens: Tokens | None = None
     description: str = ""
     unit: str = ""
     minimum: float | None = None

@@ -20,6 +20,7 @@ from model_server.model.directory import JOBLIB, MANIFEST, ONNX, ModelDirectory
 from model_server.model.manifest import PREDICTION, Container, Feature, Method, Output, Tolerance
 from model_server.model.outputs import Answers, ask, offered, standard
 from model_server.model.signature import Signature
+from model_server.model.tokens import Tokenizer
 
 _DTYPES: dict[str, Any] = {
     "tensor(double)": np.float64,
@@ -30,6 +31,9 @@ _DTYPES: dict[str, Any] = {
 
 _OF_OTHERS = Tolerance(absolute=1e-6, relative=1e-6)
 """Of what a model gives beside its predictions."""
+
+_COUNTS_AT_A_TIME = 2_000_000
+"""The most counts of tokens that a graph makes at once, each of which takes some 30 bytes there."""
 
 _ROWS_AT_A_TIME = 1024
 """A graph is given no more, as it may take so many times what its rows do: a number of each tree
@@ -142,6 +146,13 @@ class OnnxRuntime(Runtime):
         self.concurrency = len(os.sched_getaffinity(0))
         self._features = tuple(features)
         self._inputs = {node.name: node.type for node in self._session.get_inputs()}
+        self._tokenizers = {
+            feature.name: Tokenizer(feature.tokens, ABSENT_TEXT)
+            for feature in features
+            if feature.tokens is not None
+        }
+        known = max((each.tokens.n_known for each in features if each.tokens), default=1)
+        self._rows_at_a_time = max(min(_ROWS_AT_A_TIME, _COUNTS_AT_A_TIME // known), 1)
         self._outputs = {output.name: output for output in outputs}
         self._nodes = dict(
             zip(self._outputs, (node.name for node in self._session.get_outputs()), strict=False)
@@ -155,7 +166,7 @@ class OnnxRuntime(Runtime):
     def answer(self, X: Instances, names: Sequence[str]) -> Answers:
         """See `Runtime.answer`."""
         nodes, feed = [self._nodes[name] for name in names], self._feed(X)
-        if len(X) <= _ROWS_AT_A_TIME:
+        if len(X) <= self._rows_at_a_time:
             values = self._session.run(nodes, feed)
         else:
             values = self._in_parts(nodes, feed, len(X))
@@ -167,11 +178,10 @@ class OnnxRuntime(Runtime):
     def _in_parts(
         self, nodes: list[str], feed: dict[str, npt.NDArray[Any]], n_rows: int
     ) -> list[npt.NDArray[Any]]:
+        step = self._rows_at_a_time
         parts = [
-            self._session.run(
-                nodes, {name: rows[at : at + _ROWS_AT_A_TIME] for name, rows in feed.items()}
-            )
-            for at in range(0, n_rows, _ROWS_AT_A_TIME)
+            self._session.run(nodes, {name: rows[at : at + step] for name, rows in feed.items()})
+            for at in range(0, n_rows, step)
         ]
         return [np.concatenate(each) for each in zip(*parts, strict=True)]
 
@@ -181,7 +191,9 @@ class OnnxRuntime(Runtime):
             [(name, kind)] = self._inputs.items()
             return {name: _cast(containers.array(X), _DTYPES[kind], names)}
         return {
-            name: _tensor(column, name, _DTYPES.get(self._inputs[name]))
+            name: self._tokenizers[name].array(_texts(column)[:, 0])
+            if name in self._tokenizers
+            else _tensor(column, name, _DTYPES.get(self._inputs[name]))
             for name, column in zip(names, fields(X), strict=True)
         }
 
@@ -398,9 +410,15 @@ def load(
 
 def _tensor(column: npt.NDArray[Any], name: str, dtype: Any) -> npt.NDArray[Any]:
     """Return a column as a graph reads it: of texts where no dtype is given."""
+    if dtype is None:
+        return _texts(column)
     column = column.reshape(len(column), -1)
-    if dtype is not None:
-        return _cast(column, dtype, [name] * column.shape[1])
+    return _cast(column, dtype, [name] * column.shape[1])
+
+
+def _texts(column: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return texts, none of them missing, of shape (n_rows, 1)."""
+    column = column.reshape(len(column), 1)
     absent = column == None  # noqa: E711 - of each cell
     return np.where(absent, ABSENT_TEXT, column) if absent.any() else column
 

@@ -23,6 +23,7 @@ from model_server.model.outputs import Answers, tried
 from model_server.model.runtime import EstimatorRuntime, OnnxRuntime, first_line
 from model_server.packing.graphs.forests import rounds_inputs
 from model_server.packing.graphs.graph import NUMBERS, graph, unwrapped
+from model_server.packing.inside import tokenized
 from model_server.packing.probes import blocks
 from model_server.packing.time_limit import time_limit
 
@@ -43,6 +44,8 @@ class Converted:
     ----------
     graph : bytes or None
         A serialized ONNX model, if there is one that agrees.
+    features : tuple of Feature
+        How it reads them.
     outputs : tuple of Output
         What it gives in its order, or the estimator, if there is none.
     conversion : Conversion
@@ -52,6 +55,7 @@ class Converted:
     """
 
     graph: bytes | None
+    features: tuple[Feature, ...]
     outputs: tuple[Output, ...]
     conversion: Conversion
     tolerance: Tolerance
@@ -99,7 +103,8 @@ def convert(
         log.info("converting to a graph in %s, to be compared on %d rows", precision, len(rows))
         try:
             with time_limit(LIMIT_S, "the conversion"):
-                found = _Graph(graph(estimator, features, precision), features, compared)
+                read = tokenized(estimator, features)
+                found = _Graph(graph(estimator, read, precision), read, compared)
             if missing := [name for name in wanted if name not in found.names]:
                 raise LookupError(f"a graph gives no {missing[0]}")
             with time_limit(LIMIT_S, "the comparison"):
@@ -119,7 +124,7 @@ def convert(
         return close
     reason = "; ".join(dict.fromkeys(reasons))
     conversion = Conversion(converted=False, reason=reason, rows_compared=len(rows))
-    return Converted(None, outputs, conversion, expected.tolerance(CLOSE))
+    return Converted(None, features, outputs, conversion, expected.tolerance(CLOSE))
 
 
 @dataclass(frozen=True)
@@ -207,6 +212,7 @@ class _Graph:
         self, model: bytes, features: tuple[Feature, ...], outputs: Sequence[Output]
     ) -> None:
         self._model = model
+        self._features = features
         self._outputs = list(outputs)
         self._runtime = OnnxRuntime(model, features, self._outputs)
         del self._outputs[self._runtime.n_outputs :]
@@ -243,4 +249,4 @@ class _Graph:
             converted=True, rows_compared=len(right), largest_difference=largest
         )
         tolerance = expected.tolerance(relative)
-        return Converted(self._model, tuple(self._outputs), conversion, tolerance)
+        return Converted(self._model, self._features, tuple(self._outputs), conversion, tolerance)

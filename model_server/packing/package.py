@@ -110,7 +110,7 @@ def package(
         task=described.task,
         estimator=_estimator_name(estimator),
         description=described.description,
-        features=features,
+        features=converted.features,
         container=container,
         target=described.target,
         outputs=converted.outputs,

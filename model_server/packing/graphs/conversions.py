@@ -1,6 +1,7 @@
 """Every conversion that is written here: each stands in for the one that skl2onnx has, if any."""
 
 from model_server.packing.graphs import (
+    bayes,
     calibration,
     composites,
     curves,
@@ -12,10 +13,12 @@ from model_server.packing.graphs import (
     neighbours,
     preprocessing,
     support_vectors,
+    texts,
 )
 from model_server.packing.graphs.operators import Conversion
 
 BY_TYPE: dict[type, Conversion] = {
+    **bayes.BY_TYPE,
     **calibration.BY_TYPE,
     **composites.BY_TYPE,
     **curves.BY_TYPE,
@@ -26,6 +29,7 @@ BY_TYPE: dict[type, Conversion] = {
     **neighbours.BY_TYPE,
     **preprocessing.BY_TYPE,
     **support_vectors.BY_TYPE,
+    **texts.BY_TYPE,
     **forests.BY_TYPE,
 }
 """What adds an estimator's operators, by its type."""

@@ -64,6 +64,9 @@ def graph(estimator: Any, features: tuple[Feature, ...], precision: str) -> byte
             custom_conversion_functions=converters(BY_TYPE),
             custom_shape_calculators=dict.fromkeys(BY_TYPE, declare_types),
         )
+    for node, feature in zip(model.graph.input, features, strict=False):
+        if feature.tokens is not None:  # as many as a text has; one, as far as skl2onnx knows
+            node.type.tensor_type.shape.dim[1].Clear()
     opsets = {opset.domain: opset.version for opset in model.opset_import}
     if any(node.op_type == "TreeEnsemble" for node in model.graph.node):
         opsets["ai.onnx.ml"] = tree_ensemble.OPSET
