@@ -1,9 +1,8 @@
 """The text of a list of instances in JSON, cut between its rows before any is parsed.
 
-A row that is right holds no object, and no list that holds another, so that a pattern finds where
-it ends. What a cut
-leaves on its two sides is parsed as it would be in one piece: where the cut is wrong, that is no
-JSON.
+A row that is right is one value, or holds no object and no list that holds another, so that a
+pattern finds where it ends. What a cut leaves on its two sides is parsed as it would be in one
+piece: where the cut is wrong, that is no JSON.
 """
 
 import functools
@@ -22,7 +21,8 @@ _SPACE = rb"[ \t\n\r]*+"
 _STRING = rb'"(?:[^"\\]++|\\.)*+"'
 _PARTED_BY = rb"%b(?:,|(?=\]))" % _SPACE
 _VECTOR = rb'\[[^\[\]{}"]*+\]'
-_ROW = rb'%b[\[{](?:[^\[\]{}"]++|%b|%b)*+[\]}]%b' % (_SPACE, _STRING, _VECTOR, _PARTED_BY)
+_CELLS = rb'[\[{](?:[^\[\]{}"]++|%b|%b)*+[\]}]' % (_STRING, _VECTOR)
+_ROW = rb"%b(?:%b|%b|[-+.0-9A-Za-z]++)%b" % (_SPACE, _CELLS, _STRING, _PARTED_BY)
 _A_ROW = re.compile(_ROW, re.DOTALL)
 _ROWS = re.compile(rb"(?:%b)++" % _ROW, re.DOTALL)
 _PARTED = re.compile(_PARTED_BY)

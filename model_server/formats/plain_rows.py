@@ -39,8 +39,8 @@ class PlainRows:
     Attributes
     ----------
     row, table, request : msgspec.json.Decoder
-        Of a list in feature order or, by plain names, an object; of ``[row, ...]``; of
-        ``{"instances": [row, ...]}``.
+        Of a list in feature order, an object by plain names, or the value of the only feature; of
+        ``[row, ...]``; of ``{"instances": [row, ...]}``.
     """
 
     def __init__(self, columns: Columns) -> None:
@@ -49,6 +49,8 @@ class PlainRows:
         row: Any = tuple[tuple(types)]  # type: ignore[misc]
         if not any(map(_NOT_A_NAME.search, columns.names)):
             row |= _by_name(columns, types)
+        if len(types) == 1 and columns.features[0].type != "vector":
+            row |= types[0]
         request = msgspec.defstruct("Request", [("instances", list[row])])
         self.row: msgspec.json.Decoder[Any] = msgspec.json.Decoder(row)
         self.table: msgspec.json.Decoder[Any] = msgspec.json.Decoder(list[row])
@@ -102,7 +104,9 @@ def _matrix(cells: Any, n_rows: int, n_features: int) -> Matrix:
 
 
 def _cells(row: Any) -> tuple[Any, ...]:
-    return row if isinstance(row, tuple) else msgspec.structs.astuple(row)
+    if isinstance(row, tuple):
+        return row
+    return msgspec.structs.astuple(row) if isinstance(row, msgspec.Struct) else (row,)
 
 
 def are_numbers(y: npt.NDArray[Any]) -> bool:

@@ -129,6 +129,8 @@ def _numbers(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 def _steps_of_matrix(array: npt.NDArray[Any], columns: Columns) -> Steps:
     array, n_features = np.atleast_1d(array), len(columns.names)
+    if array.ndim == 1 and n_features == 1:
+        array = array.reshape(-1, 1)
     rows = Rows(columns, array.size)
     if len(array) and array.ndim > 1 and array.shape[1] != n_features:
         raise columns.wrong_count(1, array.shape[1])

@@ -72,7 +72,7 @@ class Columns:
         self.row_limit_bytes = _ROW_BYTES + sum(map(_longest_bytes, features))
 
     def read(self, instances: Iterable[Any], first: int = 1) -> Instances:
-        """Read instances, each a list in feature order or an object by name.
+        """Read instances, each a list in feature order, an object by name, or an only value.
 
         Parameters
         ----------
@@ -235,6 +235,8 @@ class Columns:
             self._check_names(instance, row)
             return [instance[name] for name in self.names]
         if not isinstance(instance, list | tuple):
+            if len(self.names) == 1:
+                return [instance]
             raise BadRequest(
                 f"row {row}: an instance is a list of {self.count()} or an object by "
                 f"feature name, not {shown(instance)}",

@@ -62,12 +62,14 @@ class Signature:
         BadRequest
             If the model does not give one of them.
         """
+        if not names:
+            return self.returned
         for name in names:
             if name not in self.outputs:
                 raise BadRequest(
                     f"the model has no output {shown(name)}; it gives {', '.join(self.outputs)}"
                 )
-        return tuple(dict.fromkeys(names)) or self.returned
+        return tuple(dict.fromkeys(names))
 
 
 def describe(manifest: Manifest, signature: Signature) -> dict[str, Any]:

@@ -233,3 +233,32 @@ def test_a_frame_has_the_dtypes_of_the_training() -> None:
         **dict.fromkeys(("area", "id", "new", "form", "note", "sold"), 1),
         "place": 0,
     }
+
+
+@pytest.mark.parametrize(
+    ("feature", "values"),
+    [
+        (Feature(name="x"), [6.5, 7.0]),
+        (Feature(name="x", missing=True), [6.5, None]),
+        (Feature(name="x", type="text"), ["a [fine], {film}", 'a "quoted" \\', ""]),
+        (Feature(name="x", type="boolean"), [True, False]),
+        (Feature(name="x", type="integer"), [2**60 + 1, -1]),
+    ],
+)
+@pytest.mark.parametrize("block_bytes", [1, 40, 1 << 15])
+def test_the_value_of_an_only_feature_is_an_instance(
+    feature: Feature, values: list[Any], block_bytes: int
+) -> None:
+    columns = Columns([feature])
+    expected = [(value,) for value in values] * 50
+    body = json.dumps({"instances": values * 50}).encode()
+    assert columns.written(JSONReader(block_bytes).read(body, columns)) == expected
+    lines = "\n".join(map(json.dumps, values * 50)).encode()
+    assert columns.written(JSONLinesReader(block_bytes).read(lines, columns)) == expected
+
+
+def test_many_values_are_read_in_a_time_that_grows_with_them() -> None:
+    """None of them is looked for in all that follows it."""
+    columns = Columns([Feature(name="x", type="text")])
+    body = json.dumps(["a"] * 200_000).encode()
+    assert len(JSONReader().read(body, columns)) == 200_000

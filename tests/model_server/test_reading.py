@@ -145,7 +145,8 @@ LATE = 20_000
         ("JSON", "[6],", '["x"]', "]", f"row {LATE + 1}, feature 'RM': 'x' is not a number"),
         ("JSON", "[6],", "[[6]]", "]", f"row {LATE + 1}, feature 'RM': [6] is not a number"),
         ("JSON", "[6],", "{}", "]", f"row {LATE + 1}: feature 'RM' is missing"),
-        ("JSON", "[6],", "7", "]", f"row {LATE + 1}: an instance is a list of 1 value"),
+        ("JSON", "[6],", "true", "]", f"row {LATE + 1}, feature 'RM': true is not a number"),
+        ("JSON", "6,", '"x"', "]", f"row {LATE + 1}, feature 'RM': 'x' is not a number"),
         ("JSON", '{"RM":6},', '{"a":6}', ",[6]]", f"row {LATE + 1}: feature 'RM' is missing"),
         ("JSON", "[6],", '["x"]', ",[6}]", "the body is not JSON: unexpected character"),
         ("JSON", "[6],", "[6],", "]", "the body is not JSON: trailing comma"),
@@ -192,7 +193,7 @@ def test_the_limit_of_a_row_grows_with_what_it_may_hold() -> None:
     [
         ({"x": np.r_[np.ones(LATE), np.nan].reshape(-1, 1)}, f"row {LATE + 1}, feature 'RM': nan"),
         ({"x": np.ones((2, 3))}, "row 1: 1 value expected (RM), 3 given"),
-        ({"x": np.ones(3)}, "row 1: an instance is a list of 1 value"),
+        ({"x": np.array(["six"] * 3, object)}, "a single input holds numbers"),
         ({"x": np.ones((1, 1, 2))}, "row 1, feature 'RM': [1.0, 1.0] is not a number"),
         ({"x": np.ones((0, 1))}, "there are no instances"),
         ({"RM": np.array([6.5] * LATE + ["x"], object)}, f"row {LATE + 1}, feature 'RM': 'x'"),
