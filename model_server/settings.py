@@ -259,7 +259,8 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
 def _parser() -> _Parser:
     parser = _Parser(
         prog="python -m model_server",
-        description="Serve every model directory below a folder, each under its name.",
+        description="Serve every model directory below a folder, each under its name. "
+        "`python -m model_server pack` makes one of a fitted estimator.",
         epilog=f"Each setting is also read from the environment: --http-port from "
         f"{PREFIX}HTTP_PORT, and so on. A flag wins. Amazon SageMaker starts the server with the "
         f"word `{SERVE}` before all flags: that means --sagemaker --no-grpc and the platform's own "
