@@ -4,7 +4,7 @@ import contextlib
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -97,16 +97,20 @@ def convert(
     runtime = EstimatorRuntime(estimator, features, container=container)
     outputs, answers = tried(partial(runtime.answer, X), runtime.offered, runtime.classes)
     compared = _compared(outputs)
-    rows, expected = _asked(runtime, answers, compared, X, blocks(estimator, features, X))
-    close, reasons = None, []
+    made_up = blocks(estimator, features, X)
+    asked = cache(lambda: _asked(runtime, answers, compared, X, made_up))
+    close, reasons, n_compared = None, [], len(X)
     for precision in sorted(NUMBERS, reverse=not rounds_inputs(unwrapped(estimator))):
-        log.info("converting to a graph in %s, to be compared on %d rows", precision, len(rows))
+        log.info("converting to a graph in %s", precision)
         try:
             with time_limit(LIMIT_S, "the conversion"):
                 read = tokenized(estimator, features)
                 found = _Graph(graph(estimator, read, precision), read, compared)
             if missing := [name for name in wanted if name not in found.names]:
                 raise LookupError(f"a graph gives no {missing[0]}")
+            rows, expected = asked()
+            n_compared = len(rows)
+            log.info("comparing %d rows", n_compared)
             with time_limit(LIMIT_S, "the comparison"):
                 actual = found.answer(rows, expected)
         except Exception as error:  # noqa: BLE001 - a converter may raise anything
@@ -118,13 +122,14 @@ def convert(
         if not n_differ and close is None:
             close = found.converted(actual, expected, CLOSE)
         reasons.append(
-            f"in {precision} {n_differ} of {len(rows)} predictions differ from the estimator's"
+            f"in {precision} {n_differ} of {n_compared} predictions differ from the estimator's"
         )
     if close is not None:
         return close
     reason = "; ".join(dict.fromkeys(reasons))
-    conversion = Conversion(converted=False, reason=reason, rows_compared=len(rows))
-    return Converted(None, features, outputs, conversion, expected.tolerance(CLOSE))
+    conversion = Conversion(converted=False, reason=reason, rows_compared=n_compared)
+    tolerance = Expected(answers, len(X)).tolerance(CLOSE)
+    return Converted(None, features, outputs, conversion, tolerance)
 
 
 @dataclass(frozen=True)
@@ -184,15 +189,23 @@ def _asked(
     X: Instances,
     made_up: Iterable[Instances],
 ) -> tuple[Instances, Expected]:
-    """Add the made-up rows that the estimator answers, which it may rightly refuse to."""
+    """Add the made-up rows that the estimator answers, which it may rightly refuse to.
+
+    An estimator that takes long is asked no more of them than it answers within `LIMIT_S`.
+    """
     names = [output.name for output in compared]
-    rows, parts = [X], [{name: answers[name] for name in names}]
-    for block in made_up:
-        with contextlib.suppress(Exception):
-            parts.append(runtime.answer(block, names))
-            rows.append(block)
-    joined = {name: np.concatenate([part[name] for part in parts]) for name in names}
-    return np.concatenate(rows), Expected(joined, len(X))
+    parts = [(X, {name: answers[name] for name in names})]
+    with contextlib.suppress(TimeoutError), time_limit(LIMIT_S, "the estimator"):
+        for block in made_up:
+            try:
+                parts.append((block, runtime.answer(block, names)))
+            except TimeoutError:
+                raise
+            except Exception:  # noqa: BLE001, S112
+                continue
+    rows = np.concatenate([block for block, _ in parts])
+    joined = {name: np.concatenate([part[name] for _, part in parts]) for name in names}
+    return rows, Expected(joined, len(X))
 
 
 def _compared(outputs: tuple[Output, ...]) -> list[Output]:
