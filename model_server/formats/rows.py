@@ -3,11 +3,9 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 
-import numpy as np
-
 from model_server.errors import BadRequest
 from model_server.formats.codec import BLOCK_BYTES, Steps
-from model_server.model.columns import Columns, Instances, Matrix, no_instances
+from model_server.model.columns import Columns, Instances, no_instances
 
 
 class BlockReader(ABC):
@@ -44,8 +42,8 @@ class BlockReader(ABC):
 class Rows:
     """The array that a request is read into.
 
-    A matrix has room for the most rows that there can be: the system gives memory for as much of it
-    as is written, so nothing is copied when it grows. Records are joined at the end.
+    Its room is that of the most rows that there can be. The system gives memory for as much of it
+    as is written, so nothing is copied when it grows.
 
     Parameters
     ----------
@@ -60,21 +58,14 @@ class Rows:
     """
 
     def __init__(self, columns: Columns, length_bytes: int) -> None:
-        self._room: Matrix | None = None
-        if columns.only_numbers:
-            n_features = len(columns.names)
-            self._room = np.empty((length_bytes // n_features + 1, n_features))
-        self._parts: list[Instances] = []
+        self._room = columns.empty(length_bytes // columns.least_bytes + 1)
         self.next = 1
 
     def add(self, X: Instances) -> None:
         """Take the next rows."""
         begin = self.next - 1
+        self._room[begin : begin + len(X)] = X
         self.next += len(X)
-        if self._room is None:
-            self._parts.append(X)
-        else:
-            self._room[begin : begin + len(X)] = X
 
     def joined(self) -> Instances:
         """Return what was taken.
@@ -86,7 +77,7 @@ class Rows:
         """
         if self.next == 1:
             raise no_instances()
-        return np.concatenate(self._parts) if self._room is None else self._room[: self.next - 1]
+        return self._room[: self.next - 1]
 
 
 def read_each(

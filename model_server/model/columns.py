@@ -54,6 +54,8 @@ class Columns:
         No row that means anything is longer: what is, is not taken apart to say what it holds.
     row_bytes : int
         What a row takes in memory, without the texts that it holds.
+    least_bytes : int
+        No row is shorter, however it is written.
     memory_factor : int
         Most bytes that reading takes for each of a body's.
     """
@@ -68,8 +70,15 @@ class Columns:
         self.named_by_number = any(map(numbers.is_number, self.names))
         self._record = np.dtype([(each.feature.name, each.dtype) for each in self._cells])
         self.row_bytes = self._record.itemsize
+        self.least_bytes = sum(2 * feature.length or 1 for feature in features)
         self.memory_factor = max(cells.memory_factor for cells in self._cells)
         self.row_limit_bytes = _ROW_BYTES + sum(map(_longest_bytes, features))
+
+    def empty(self, n_rows: int) -> Instances:
+        """Return room for so many rows."""
+        if self.only_numbers:
+            return np.empty((n_rows, len(self.names)))
+        return np.empty(n_rows, self._record)
 
     def read(self, instances: Iterable[Any], first: int = 1) -> Instances:
         """Read instances, each a list in feature order, an object by name, or an only value.

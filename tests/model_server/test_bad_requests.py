@@ -31,7 +31,7 @@ def instances(text: str) -> str:
         (instances("[[1e999]]"), JSON, "not JSON"),
         (instances("[[6.5], [1e39]]"), JSON, "row 2, feature 'RM': 1e+39 is above 3.4e+38"),
         (instances("[[[6.5]]]"), JSON, "row 1, feature 'RM': [6.5] is not a number"),
-        (instances("[6.5]"), JSON, "row 1: an instance is a list"),
+        (instances("[true]"), JSON, "row 1, feature 'RM': true is not a number"),
         (instances("6.5"), JSON, '"instances" is not a list of rows'),
         (instances("[]"), JSON, "there are no instances"),
         ("", JSON, "not JSON"),

@@ -439,6 +439,7 @@ class Connections(RuleBasedStateMachine):
 
 TestConnections = pytest.mark.slow(Connections.TestCase)
 TestConnections.settings = settings(
+    derandomize=True,  # others are tried by the soak
     stateful_step_count=40,
     deadline=None,
     suppress_health_check=list(HealthCheck),
