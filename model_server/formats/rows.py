@@ -42,8 +42,8 @@ class BlockReader(ABC):
 class Rows:
     """The array that a request is read into.
 
-    Its room is that of the most rows that there can be. The system gives memory for as much of it
-    as is written, so nothing is copied when it grows.
+    A matrix has room for the most rows that there can be: the system gives memory for as much of it
+    as is written. NumPy clears that of records, so theirs begins as nothing, and grows in place.
 
     Parameters
     ----------
@@ -58,13 +58,17 @@ class Rows:
     """
 
     def __init__(self, columns: Columns, length_bytes: int) -> None:
-        self._room = columns.empty(length_bytes // columns.least_bytes + 1)
+        most = length_bytes // len(columns.names) + 1
+        self._room = columns.empty(most if columns.only_numbers else 0)
         self.next = 1
 
     def add(self, X: Instances) -> None:
         """Take the next rows."""
-        begin = self.next - 1
-        self._room[begin : begin + len(X)] = X
+        begin, end = self.next - 1, self.next - 1 + len(X)
+        room = len(self._room)
+        if end > room:
+            self._room.resize(max(end, room * 9 // 8), refcheck=False)  # nobody has a view of it
+        self._room[begin:end] = X
         self.next += len(X)
 
     def joined(self) -> Instances:

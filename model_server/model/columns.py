@@ -54,8 +54,6 @@ class Columns:
         No row that means anything is longer: what is, is not taken apart to say what it holds.
     row_bytes : int
         What a row takes in memory, without the texts that it holds.
-    least_bytes : int
-        No row is shorter, however it is written.
     memory_factor : int
         Most bytes that reading takes for each of a body's.
     """
@@ -70,7 +68,6 @@ class Columns:
         self.named_by_number = any(map(numbers.is_number, self.names))
         self._record = np.dtype([(each.feature.name, each.dtype) for each in self._cells])
         self.row_bytes = self._record.itemsize
-        self.least_bytes = sum(2 * feature.length or 1 for feature in features)
         self.memory_factor = max(cells.memory_factor for cells in self._cells)
         self.row_limit_bytes = _ROW_BYTES + sum(map(_longest_bytes, features))
 
@@ -94,20 +91,12 @@ class Columns:
         BadRequest
             Naming the row and the feature that do not fit.
         """
-        rows = [
+        return self._of_rows(
             [
                 self._value(cell, row, column)
                 for column, cell in enumerate(self._cells_of(instance, row))
             ]
             for row, instance in enumerate(instances, start=first)
-        ]
-        if not rows:
-            raise no_instances()
-        return self._joined(
-            [
-                cells.array(column)
-                for cells, column in zip(self._cells, zip(*rows, strict=True), strict=True)
-            ]
         )
 
     def read_matrix(self, array: npt.NDArray[Any], first: int = 1) -> Instances:
@@ -133,13 +122,9 @@ class Columns:
             If one does not fit.
         """
         n_features = len(self.names)
-        columns: list[Array] = []
-        for place, each in enumerate(self._cells):
-            column = each.values(cells[place::n_features])
-            if column is None:
-                return None
-            columns.append(column)
-        return self._joined(columns)
+        return self._of_columns(
+            each.values(cells[place::n_features]) for place, each in enumerate(self._cells)
+        )
 
     def read_texts(self, cells: Sequence[str], order: Sequence[int]) -> Instances | None:
         """Read the same where each is a text, and the features stand in another order.
@@ -155,13 +140,10 @@ class Columns:
         ndarray of shape (n_rows, n_features) or (n_rows,), or None
             If one does not fit.
         """
-        columns: list[Array] = []
-        for place, each in zip(order, self._cells, strict=True):
-            column = each.texts(cells[place :: len(order)])
-            if column is None:
-                return None
-            columns.append(column)
-        return self._joined(columns)
+        return self._of_columns(
+            each.texts(cells[place :: len(order)])
+            for place, each in zip(order, self._cells, strict=True)
+        )
 
     def read_lines(self, lines: Iterable[Sequence[str]], first: int = 1) -> Instances:
         """Read rows of texts, and say what is wrong with one.
@@ -171,14 +153,9 @@ class Columns:
         BadRequest
             Naming the row and the feature that do not fit.
         """
-        rows = []
-        for row, line in enumerate(lines, start=first):
-            if len(line) != len(self.names):
-                raise self.wrong_count(row, len(line))
-            rows.append([self._text(cell, row, column) for column, cell in enumerate(line)])
-        columns = zip(*rows, strict=True)
-        return self._joined(
-            [cells.array(column) for cells, column in zip(self._cells, columns, strict=True)]
+        return self._of_rows(
+            [self._text(cell, row, column) for column, cell in enumerate(self._cells_of(line, row))]
+            for row, line in enumerate(lines, start=first)
         )
 
     def written(self, rows: Instances) -> list[tuple[Cell, ...]]:
@@ -230,6 +207,24 @@ class Columns:
     def _fits(self, X: Matrix) -> bool:
         columns = zip(self._cells, X.T, strict=True)
         return all(cells.values(column) is not None for cells, column in columns)
+
+    def _of_rows(self, rows: Iterable[list[Any]]) -> Instances:
+        """Return rows of cells that were read as one array."""
+        columns = list(zip(*rows, strict=True))
+        if not columns:
+            raise no_instances()
+        return self._joined(
+            [cells.array(column) for cells, column in zip(self._cells, columns, strict=True)]
+        )
+
+    def _of_columns(self, columns: Iterable[Array | None]) -> Instances | None:
+        """Return columns as one array, or None at the first that does not fit."""
+        read: list[Array] = []
+        for column in columns:
+            if column is None:
+                return None
+            read.append(column)
+        return self._joined(read)
 
     def _joined(self, columns: Sequence[Array]) -> Instances:
         if self.only_numbers:

@@ -20,6 +20,8 @@ _METHODS: tuple[tuple[str, Method], ...] = (
 )
 _PRIMARY: tuple[Method, ...] = ("predict", "transform", "score_samples")
 
+_WIDEST: dict[str, type[np.generic]] = {"f": np.float64, "i": np.int64, "u": np.int64}
+
 _DENSE_CELLS = 10_000_000
 """The most of a sparse answer that are written out."""
 
@@ -36,13 +38,16 @@ def offered(estimator: Any) -> dict[str, Method]:
     if primary is None:
         return {}
     found: dict[str, Method] = {PREDICTION: primary}
-    if primary != "transform":
-        found |= {name: method for name, method in _METHODS if hasattr(estimator, method)}
+    if primary == "transform":
+        return found
+    found |= {
+        name: method
+        for name, method in _METHODS
+        if method != primary and hasattr(estimator, method)
+    }
     if primary == "predict" and "return_std" in inspect.signature(estimator.predict).parameters:
         found["std"] = "predict_std"
-    return {
-        name: method for name, method in found.items() if name == PREDICTION or method != primary
-    }
+    return found
 
 
 def ask(estimator: Any, method: Method, inputs: Any) -> npt.NDArray[Any]:
@@ -79,7 +84,7 @@ def ask(estimator: Any, method: Method, inputs: Any) -> npt.NDArray[Any]:
 
 def standard(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Return numbers in 64 bits, whichever the model has."""
-    widest = {"f": np.float64, "i": np.int64, "u": np.int64}.get(values.dtype.kind)
+    widest = _WIDEST.get(values.dtype.kind)
     return values if widest is None else values.astype(widest, copy=False)
 
 

@@ -135,7 +135,7 @@ class OnnxRuntime(Runtime):
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
-        options.log_severity_level = 4  # what it raises tells the same
+        options.log_severity_level = 3
         options.enable_cpu_mem_arena = False  # it would keep what the longest request took
         options.add_session_config_entry(
             "session.load_model_format", "ONNX"
@@ -145,7 +145,12 @@ class OnnxRuntime(Runtime):
         )
         self.concurrency = len(os.sched_getaffinity(0))
         self._features = tuple(features)
+        self._names = [feature.name for feature in features]
         self._inputs = {node.name: node.type for node in self._session.get_inputs()}
+        self._matrix: tuple[str, Any] | None = None
+        if list(self._inputs) != self._names:
+            [(input_name, kind)] = self._inputs.items()
+            self._matrix = input_name, _DTYPES[kind]
         self._tokenizers = {
             feature.name: Tokenizer(feature.tokens, ABSENT_TEXT)
             for feature in features
@@ -165,13 +170,14 @@ class OnnxRuntime(Runtime):
 
     def answer(self, X: Instances, names: Sequence[str]) -> Answers:
         """See `Runtime.answer`."""
-        nodes, feed = [self._nodes[name] for name in names], self._feed(X)
-        if len(X) <= self._rows_at_a_time:
+        nodes, feed, n_rows = [self._nodes[name] for name in names], self._feed(X), len(X)
+        if n_rows <= self._rows_at_a_time:
             values = self._session.run(nodes, feed)
         else:
-            values = self._in_parts(nodes, feed, len(X))
+            values = self._in_parts(nodes, feed, n_rows)
+        outputs = self._outputs
         return {
-            name: _typed(np.asarray(each), len(X), self._outputs[name])
+            name: _typed(each, n_rows, outputs[name])
             for name, each in zip(names, values, strict=True)
         }
 
@@ -186,26 +192,25 @@ class OnnxRuntime(Runtime):
         return [np.concatenate(each) for each in zip(*parts, strict=True)]
 
     def _feed(self, X: Instances) -> dict[str, npt.NDArray[Any]]:
-        names = [feature.name for feature in self._features]
-        if list(self._inputs) != names:
-            [(name, kind)] = self._inputs.items()
-            return {name: _cast(containers.array(X), _DTYPES[kind], names)}
+        if self._matrix is not None:
+            name, dtype = self._matrix
+            return {name: _cast(containers.array(X), dtype, self._names)}
         return {
             name: self._tokenizers[name].array(_texts(column)[:, 0])
             if name in self._tokenizers
             else _tensor(column, name, _DTYPES.get(self._inputs[name]))
-            for name, column in zip(names, fields(X), strict=True)
+            for name, column in zip(self._names, fields(X), strict=True)
         }
 
 
 def _typed(values: npt.NDArray[Any], n_rows: int, output: Output) -> npt.NDArray[Any]:
     """Return what a graph gives in the shape and the type that the estimator has."""
-    values = standard(values.reshape(n_rows, *output.shape))
+    values = values.reshape(n_rows, *output.shape)
+    if output.type == "number" and values.dtype.kind in "fi":
+        return values.astype(np.float64, copy=False)
     if output.type == "boolean":
         return values.astype(np.bool_)
-    if output.type == "number" and values.dtype.kind == "i":
-        return values.astype(np.float64)
-    return values
+    return standard(values)
 
 
 class EstimatorRuntime(Estimator):

@@ -19,13 +19,13 @@ from model_server.model.runtime import first_line
 from model_server.packing import inside
 from model_server.packing.errors import NotPacked
 from model_server.packing.overrides import Overrides
+from model_server.packing.probes import UNSEEN
 from model_server.packing.reading import Reading
 
 log = logging.getLogger("model_server")
 
 _MOST_CATEGORIES = 50
 _EXACT = 2**53
-_UNSEEN = "a label that was not seen"
 
 _BY_DTYPE: dict[str, Callable[[Any], bool]] = {
     "boolean": types.is_bool_dtype,
@@ -228,7 +228,7 @@ def _allowing(
     if feature.type in _MAY_BE_MISSING and not feature.missing:
         reading = _trying(estimator, reading, (row, place, None), "missing", overrides.missing)
     if feature.type == "category" and feature.dtype != "category":
-        odd = row, place, _UNSEEN
+        odd = row, place, UNSEEN
         reading = _trying(estimator, reading, odd, "unknown", overrides.unknown)
     return reading
 

@@ -8,6 +8,7 @@ from sklearn.base import BaseEstimator
 from sklearn.compose import ColumnTransformer
 from sklearn.feature_extraction.text import CountVectorizer
 
+from model_server.model.cells.cells import is_nan
 from model_server.model.manifest import Feature, Label, Tokens
 from model_server.packing.graphs.texts import tokens
 
@@ -94,4 +95,4 @@ def _only(name: str, vectorizers: list[Any]) -> Tokens:
 
 
 def _is_label(label: Any) -> bool:
-    return isinstance(label, bool | int | str) or (isinstance(label, float) and label == label)  # noqa: PLR0124 - NaN
+    return isinstance(label, Label) and not is_nan(label)

@@ -14,8 +14,8 @@ MAXIMUM_ROWS = 20_000
 
 _FEW = 8
 _FAR = 1e6
-_UNSEEN = "a label that was not seen"
-_ABSENT: dict[str, Any] = {"datetime": np.datetime64("NaT"), "number": np.nan}
+UNSEEN = "a label that was not seen"
+_ABSENT: dict[str, Any] = {"datetime": np.datetime64("NaT", "us"), "number": np.nan}
 """What a value of a type is that is missing; None of all others."""
 
 
@@ -94,7 +94,7 @@ def _splits(
 def _odd(features: tuple[Feature, ...], X: Instances) -> Iterator[Instances]:
     """Yield rows in which a number is far off, a value is missing, or a category not known."""
     for place, feature in enumerate(features):
-        odd: list[Any] = [_UNSEEN] if feature.unknown else []
+        odd: list[Any] = [UNSEEN] if feature.unknown else []
         if feature.type == "number":
             odd += [-_FAR, _FAR]
         if feature.missing:

@@ -4,7 +4,6 @@ import argparse
 import logging
 import sys
 import tempfile
-from collections import Counter
 from pathlib import Path
 
 from soak.coverage import estimators, page, pipelines, sweep
@@ -38,8 +37,7 @@ def main() -> int:
                 print(f"  {result.name}: {problem}")
     if arguments.out:
         arguments.out.write_text(page.render(results), encoding="utf-8")
-    wrong = Counter(bool(result.problems) for found in results.values() for result in found)
-    return 1 if wrong[True] else 0
+    return int(any(result.problems for found in results.values() for result in found))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import httpx
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from kserve import InferenceGRPCClient, InferInput, InferRequest
+from kserve import InferenceGRPCClient, InferInput, InferRequest, InferResponse
 from kserve.protocol.infer_type import RequestedOutput
 
 from harness.ports import HOST
@@ -88,7 +88,6 @@ def v2_binary(client: httpx.Client, model: str, rows: Rows, names: list[str]) ->
     given = {"inference-header-content-length": str(length)} if length else {}
     media = "application/octet-stream" if length else _JSON
     answer = _post(client, f"/v2/models/{model}/infer", content, media, given)
-    from kserve import InferResponse
 
     given = answer.headers.get("inference-header-content-length")
     response = (

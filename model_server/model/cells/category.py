@@ -1,6 +1,6 @@
 """One of some labels."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 from typing_extensions import override
 
@@ -18,8 +18,6 @@ class CategoryCells(TextualCells):
     """
 
     dtype = "O"
-    memory_factor: ClassVar[int] = 12
-    """Each cell is a pointer, and NumPy clears the room of the most that there can be."""
 
     def __init__(self, feature: Feature) -> None:
         super().__init__(feature)

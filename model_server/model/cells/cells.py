@@ -45,6 +45,7 @@ class Cells(ABC):
     dtype: Any
     memory_factor: ClassVar[int] = MEMORY_FACTOR
     _absent: ClassVar[Any] = None
+    _reads_nan: ClassVar[bool] = False
 
     def __init__(self, feature: Feature) -> None:
         self.feature = feature
@@ -111,7 +112,11 @@ class Cells(ABC):
     def _text(self, cell: str) -> Any: ...
 
     def _is_absent(self, cell: Any) -> bool:
-        return self.feature.missing and (cell is None or cell == "" or is_nan(cell))
+        if not self.feature.missing:
+            return False
+        if isinstance(cell, str):
+            return cell == "" or (self._reads_nan and cell.lower() == "nan")
+        return cell is None or is_nan(cell)
 
 
 class TextualCells(Cells):
@@ -128,11 +133,6 @@ class TextualCells(Cells):
 def is_nan(cell: Any) -> bool:
     """Tell whether a cell is NaN, as a tensor has it."""
     return isinstance(cell, float) and math.isnan(cell)
-
-
-def is_nan_text(cell: Any) -> bool:
-    """Tell whether a cell is NaN, as a text has it."""
-    return isinstance(cell, str) and cell.lower() == "nan"
 
 
 def shown(cell: Any) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from typing_extensions import override
 
-from model_server.model.cells.cells import Cells, Misfit, is_nan_text, shown
+from model_server.model.cells.cells import Cells, Misfit, shown
 from model_server.model.cells.number import number
 from model_server.model.manifest import Feature
 from model_server.model.numbers import SPACE
@@ -20,6 +20,8 @@ _WHOLE = re.compile(r"[+-]?[0-9]{1,19}", re.ASCII)
 
 class IntegerCells(Cells):
     """A column of whole numbers, none of them rounded; a missing one is None."""
+
+    _reads_nan = True
 
     def __init__(self, feature: Feature) -> None:
         super().__init__(feature)
@@ -51,7 +53,3 @@ class IntegerCells(Cells):
     def _text(self, cell: str) -> int:
         written = cell.strip(SPACE)
         return self._value(int(written) if _WHOLE.fullmatch(written) else number(cell))
-
-    @override
-    def _is_absent(self, cell: Any) -> bool:
-        return super()._is_absent(cell) or (self.feature.missing and is_nan_text(cell))

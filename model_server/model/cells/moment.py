@@ -23,7 +23,7 @@ class MomentCells(TextualCells):
 
     dtype = "M8[us]"
     memory_factor = 24
-    _absent = np.datetime64("NaT")
+    _absent = np.datetime64("NaT", "us")
 
     def __init__(self, feature: Feature) -> None:
         super().__init__(feature)

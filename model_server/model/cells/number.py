@@ -8,7 +8,7 @@ import numpy as np
 from typing_extensions import override
 
 from model_server.model import numbers
-from model_server.model.cells.cells import Array, Cells, Misfit, is_nan_text, shortened, shown
+from model_server.model.cells.cells import Array, Cells, Misfit, shortened, shown
 from model_server.model.numbers import SPACE
 
 
@@ -17,6 +17,7 @@ class NumberCells(Cells):
 
     dtype = "f8"
     _absent = math.nan
+    _reads_nan = True
 
     @override
     def values(self, cells: Sequence[Any]) -> Array | None:
@@ -57,10 +58,6 @@ class NumberCells(Cells):
     @override
     def _text(self, cell: str) -> float:
         return self._finite(number(cell))
-
-    @override
-    def _is_absent(self, cell: Any) -> bool:
-        return super()._is_absent(cell) or (self.feature.missing and is_nan_text(cell))
 
     def _finite(self, value: float) -> float:
         if not math.isfinite(value):

@@ -12,6 +12,7 @@ import pandas as pd
 from onnx import TensorProto
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, TargetEncoder
 
+from model_server.model.cells.cells import is_nan
 from model_server.model.runtime import ABSENT_TEXT
 from model_server.packing.graphs.operators import Conversion, Operators
 from model_server.packing.graphs.tree_ensemble import Floats
@@ -25,18 +26,16 @@ def _encoder(graph: Operators) -> None:
     X = graph.X if is_text else graph.doubles()
     labels = [np.asarray(each, dtype=object) for each in encoder.categories_]
     first = [each[0] for each in labels]
+    tables = [_table(encoder, first, at, known, is_text=is_text) for at, known in enumerate(labels)]
+    changed = [(table != table[0]).any(axis=0) for table in tables]
+    changed[0] |= ~np.logical_or.reduce(changed)  # with what no label changes
     blocks, places = [], []
-    for at, known in enumerate(labels):
-        table = _table(encoder, first, at, known, is_text=is_text)
-        columns = np.flatnonzero((table != table[0]).any(axis=0)).tolist()
-        if at == 0:  # with what never changes
-            columns += _constant(encoder, first, labels, is_text=is_text)
-        if not columns:
-            continue
-        column = graph.add("Gather", X, [at], axis=1)
-        index = _index(graph, column, known, is_text=is_text)
-        blocks.append(graph.add("Gather", table[:, columns], index, axis=0))
-        places += columns
+    for at, (table, own, known) in enumerate(zip(tables, changed, labels, strict=True)):
+        if own.any():
+            column = graph.add("Gather", X, [at], axis=1)
+            index = _index(graph, column, known, is_text=is_text)
+            blocks.append(graph.add("Gather", table[:, own], index, axis=0))
+            places += np.flatnonzero(own).tolist()
     together = graph.add("Concat", *blocks, axis=1)
     graph.add("Gather", together, np.argsort(places), out=graph.outputs[0], axis=1)
 
@@ -64,15 +63,6 @@ def _table(
     return np.vstack([table, np.where(own, 0.0, table[0])])
 
 
-def _constant(
-    encoder: Any, first: list[Any], labels: list[npt.NDArray[Any]], *, is_text: bool
-) -> list[int]:
-    """Return the places of the numbers that no label changes."""
-    tables = [_table(encoder, first, at, known, is_text=is_text) for at, known in enumerate(labels)]
-    changes = np.logical_or.reduce([(table != table[0]).any(axis=0) for table in tables])
-    return [int(place) for place in np.flatnonzero(~changes)]
-
-
 def _encoded(encoder: Any, rows: list[list[Any]]) -> Floats:
     names = getattr(encoder, "feature_names_in_", None)
     given: Any = np.array(rows, dtype=object)
@@ -86,7 +76,9 @@ def _encoded(encoder: Any, rows: list[list[Any]]) -> Floats:
 def _index(graph: Operators, column: str, known: npt.NDArray[Any], *, is_text: bool) -> str:
     """Add the place of each row's label among those that are known, or their number."""
     if is_text:
-        told: Any = np.array([[ABSENT_TEXT if _is_missing(each) else str(each) for each in known]])
+        told: Any = np.array(
+            [[ABSENT_TEXT if each is None or is_nan(each) else str(each) for each in known]]
+        )
     else:
         told = np.array([known], np.float64)
         if np.isnan(told).any():
@@ -94,10 +86,6 @@ def _index(graph: Operators, column: str, known: npt.NDArray[Any], *, is_text: b
     same = graph.cast(graph.add("Equal", column, told), TensorProto.DOUBLE)
     found = graph.add("Greater", graph.add("ReduceMax", same, [1], keepdims=0), 0.0)
     return graph.add("Where", found, graph.first_largest(same), np.array(len(known)))
-
-
-def _is_missing(label: Any) -> bool:
-    return label is None or label != label  # noqa: PLR0124 - NaN
 
 
 BY_TYPE: dict[type, Conversion] = {
