@@ -44,7 +44,7 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 PREDICTION = "prediction"
 """The name of a model's first output."""
 
-_LARGEST_TOLERANCE = 0.01
+LARGEST_TOLERANCE = 0.01
 """Of what is predicted; more would not tell a wrong answer from a right one."""
 
 
@@ -150,7 +150,16 @@ class Interval(Part):
 
 
 class Target(Part):
-    """What the model predicts; ``classes`` in the estimator's own order for a classifier."""
+    """What the model predicts.
+
+    Attributes
+    ----------
+    classes : tuple
+        Of a classifier, in the estimator's own order.
+    threshold : float, optional
+        The least probability of the second of two classes at which it is predicted, if not the
+        estimator's own.
+    """
 
     name: str
     description: str = ""
@@ -159,6 +168,7 @@ class Target(Part):
     maximum: float | None = None
     median: float | None = None
     classes: tuple[Label, ...] = ()
+    threshold: float | None = None
     interval: Interval | None = None
 
 
@@ -199,7 +209,7 @@ class Tolerance(Part):
     """
 
     absolute: Annotated[float, Field(ge=0)] = 0.0
-    relative: Annotated[float, Field(ge=0, le=_LARGEST_TOLERANCE)] = 0.0
+    relative: Annotated[float, Field(ge=0, le=LARGEST_TOLERANCE)] = 0.0
 
 
 class Conversion(Part):
@@ -300,7 +310,7 @@ class Manifest(Part):
         if target is None or tolerance is None:  # which has an error of its own
             return golden
         seen = _numbers([*golden.predictions, target.minimum, target.maximum])
-        largest = _LARGEST_TOLERANCE * max(map(abs, seen), default=0.0)
+        largest = LARGEST_TOLERANCE * max(map(abs, seen), default=0.0)
         if task == "classification":
             largest = 0.0
         if tolerance.absolute > largest:

@@ -79,7 +79,10 @@ def ask(estimator: Any, method: Method, inputs: Any) -> npt.NDArray[Any]:
                 "out; send fewer rows"
             )
         values = values.toarray()
-    return standard(np.asarray(values))
+    values = np.asarray(values)
+    if method == "predict" and values.shape[1:] == (1,) and hasattr(estimator, "classes_"):
+        values = values[:, 0]  # CatBoost has one label a row as a column
+    return standard(values)
 
 
 def standard(values: npt.NDArray[Any]) -> npt.NDArray[Any]:

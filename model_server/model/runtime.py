@@ -135,7 +135,7 @@ class OnnxRuntime(Runtime):
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
-        options.log_severity_level = 3
+        options.log_severity_level = 4  # what it raises tells the same
         options.enable_cpu_mem_arena = False  # it would keep what the longest request took
         options.add_session_config_entry(
             "session.load_model_format", "ONNX"

@@ -70,6 +70,13 @@ def _parser() -> argparse.ArgumentParser:
         help="what it must give beside its predictions: std, decision, ...; without a graph if "
         "that gives it not",
     )
+    add(
+        "--tolerance",
+        type=float,
+        metavar="SHARE",
+        help="what a graph's numbers may be off by, of their range (default: 1e-6); labels are "
+        "the same whatever it is",
+    )
     add("--allow-version-change", action="store_true", help="take another scikit-learn's file")
     return parser
 
@@ -79,8 +86,7 @@ def _pack(given: argparse.Namespace) -> None:
     estimator = fitted.load(given.model, any_version=given.allow_version_change)
     rows, chosen = sample.read(given.sample), overrides.read(given.overrides)
     truth = None if given.target is None else sample.read(given.target)
-    if given.outputs:
-        chosen = chosen.model_copy(update={"outputs": given.outputs})
+    chosen = overrides.changed(chosen, outputs=given.outputs, tolerance=given.tolerance)
     made = pack(estimator, rows, name, chosen, truth)
     out = given.out or Path("models") / name
     served = _write(out, made)

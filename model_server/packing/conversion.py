@@ -37,6 +37,22 @@ EXACT, CLOSE = 1e-9, 1e-6
 
 
 @dataclass(frozen=True)
+class Wanted:
+    """What a graph is to give.
+
+    Attributes
+    ----------
+    outputs : tuple of str
+        Beside the predictions.
+    tolerance : float
+        What its numbers may be off by, of themselves and of the range of all.
+    """
+
+    outputs: tuple[str, ...] = ()
+    tolerance: float = CLOSE
+
+
+@dataclass(frozen=True)
 class Converted:
     """What has become of a conversion.
 
@@ -66,7 +82,7 @@ def convert(
     features: tuple[Feature, ...],
     X: Instances,
     container: Container | None = None,
-    wanted: Sequence[str] = (),
+    wanted: Wanted | None = None,
 ) -> Converted:
     """Convert a fitted estimator, in the precision that it computes in if that can be.
 
@@ -79,21 +95,21 @@ def convert(
         Rows that it answers, as `Columns` has them.
     container : str, optional
         What it was fitted on; by default what it tells.
-    wanted : sequence of str, optional
-        Outputs that the graph is to give beside the predictions.
+    wanted : Wanted, optional
 
     Returns
     -------
     Converted
         With the first graph that ONNX Runtime loads and that agrees on every row of
         `model_server.packing.probes`: labels are the same, and numbers and probabilities within
-        `EXACT`, or else `CLOSE`.
+        `EXACT`, or else within what is wanted.
 
     Raises
     ------
     Exception
         Whatever keeps the estimator from answering the rows.
     """
+    wanted = wanted or Wanted()
     runtime = EstimatorRuntime(estimator, features, container=container)
     outputs, answers = tried(partial(runtime.answer, X), runtime.offered, runtime.classes)
     compared = _compared(outputs)
@@ -106,7 +122,7 @@ def convert(
             with time_limit(LIMIT_S, "the conversion"):
                 read = tokenized(estimator, features)
                 found = _Graph(graph(estimator, read, precision), read, compared)
-            if missing := [name for name in wanted if name not in found.names]:
+            if missing := [name for name in wanted.outputs if name not in found.names]:
                 raise LookupError(f"a graph gives no {missing[0]}")
             rows, expected = asked()
             n_compared = len(rows)
@@ -118,11 +134,12 @@ def convert(
             continue
         if not expected.differ(actual, EXACT).any():
             return found.converted(actual, expected, EXACT)
-        n_differ = np.count_nonzero(expected.differ(actual, CLOSE))
+        n_differ = np.count_nonzero(expected.differ(actual, wanted.tolerance))
         if not n_differ and close is None:
-            close = found.converted(actual, expected, CLOSE)
+            close = found.converted(actual, expected, wanted.tolerance)
         reasons.append(
             f"in {precision} {n_differ} of {n_compared} predictions differ from the estimator's"
+            f"{expected.by(actual)}"
         )
     if close is not None:
         return close
@@ -168,6 +185,16 @@ class Expected:
         close |= actual == expected
         both_missing = np.isnan(actual) & np.isnan(expected)
         return np.asarray(~(close | both_missing))
+
+    def by(self, actual: Answers) -> str:
+        """Tell how far off the predictions are at most, and in which row, if they are numbers."""
+        expected, values = self.answers[PREDICTION], actual[PREDICTION]
+        if expected.dtype.kind != "f":
+            return ""
+        off = np.abs(values - expected).reshape(len(expected), -1).max(axis=1)
+        row = int(np.nanargmax(np.where(np.isfinite(off), off, -1.0)))
+        whose = f"row {row + 1} of the sample" if row < self.n_sample else "a row that was made up"
+        return f", by at most {off[row]:.2g}, in {whose}"
 
     def tolerance(self, relative: float) -> Tolerance:
         """Return what the predictions may be off by; nothing where they are labels."""

@@ -49,7 +49,7 @@ def find(estimator: Any, sample: pd.DataFrame, overrides: Overrides) -> Reading:
     NotPacked
         If it answers none of them in any way that is tried.
     """
-    sample = _columns(estimator, sample)
+    sample = _columns(estimator, sample.rename(columns=str))
     log.info("asking the estimator how it reads %d columns", len(sample.columns))
     problems: list[str] = []
     for features, container in _ways(estimator, sample, overrides):
@@ -71,7 +71,7 @@ def find(estimator: Any, sample: pd.DataFrame, overrides: Overrides) -> Reading:
 
 def read(sample: pd.DataFrame, features: tuple[Feature, ...]) -> Instances:
     """Read the rows of a sample as these features have them."""
-    return Columns(features).read(_rows(sample, features))
+    return Columns(features).read(_rows(sample.rename(columns=str), features))
 
 
 def _columns(estimator: Any, sample: pd.DataFrame) -> pd.DataFrame:

@@ -2,21 +2,30 @@
 
 import tomllib
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from model_server.model.manifest import Type
+from model_server.model.manifest import LARGEST_TOLERANCE, Type
 from model_server.packing.errors import NotPacked
 
 
 class TargetOverrides(BaseModel):
-    """What is predicted."""
+    """What is predicted.
+
+    Attributes
+    ----------
+    name, description, unit : str
+    threshold : float, optional
+        The least probability of the second of two classes at which it is predicted.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
     name: str = ""
     description: str = ""
     unit: str = ""
+    threshold: Annotated[float, Field(ge=0, le=1)] | None = None
 
 
 class Overrides(BaseModel):
@@ -33,6 +42,9 @@ class Overrides(BaseModel):
     target : TargetOverrides
     outputs : tuple of str
         What the model must give beside its predictions, without a graph if that gives it not.
+    tolerance : float, optional
+        What a graph's numbers may be off by, of themselves and of the range of all, if not by a
+        double's or a float32's rounding alone. Labels are the same whatever it is.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -45,6 +57,18 @@ class Overrides(BaseModel):
     unknown: dict[str, bool] = {}
     target: TargetOverrides = TargetOverrides()
     outputs: tuple[str, ...] = ()
+    tolerance: Annotated[float, Field(gt=0, le=LARGEST_TOLERANCE)] | None = None
+
+
+def changed(overrides: Overrides, **given: object) -> Overrides:
+    """Return overrides with what else is given.
+
+    Raises
+    ------
+    NotPacked
+    """
+    more = {name: value for name, value in given.items() if value not in (None, ())}
+    return _validated({**overrides.model_dump(exclude_unset=True), **more}, "the command line")
 
 
 def read(path: Path | None) -> Overrides:
@@ -57,15 +81,21 @@ def read(path: Path | None) -> Overrides:
     if path is None:
         return Overrides()
     try:
-        return Overrides.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        told = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise NotPacked(f"{path}: can't be read ({error.strerror})", "check its path") from error
     except tomllib.TOMLDecodeError as error:
         raise NotPacked(f"{path}: is not TOML ({error})", "correct it") from error
+    return _validated(told, str(path))
+
+
+def _validated(told: dict[str, object], whose: str) -> Overrides:
+    try:
+        return Overrides.model_validate(told)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
         raise NotPacked(
-            f"{path}: {where}: {first['msg']}",
+            f"{whose}: {where}: {first['msg']}",
             f"its tables are {', '.join(Overrides.model_fields)}",
         ) from error

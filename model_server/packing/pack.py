@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pandas.api import types
 from sklearn.base import is_classifier, is_clusterer, is_outlier_detector, is_regressor
+from sklearn.frozen import FrozenEstimator
+from sklearn.model_selection import FixedThresholdClassifier
 
 from model_server.model.columns import Instances
 from model_server.model.manifest import PREDICTION, Target, Task
 from model_server.model.outputs import offered
 from model_server.model.runtime import first_line
 from model_server.packing import features
+from model_server.packing.conversion import CLOSE, Wanted
 from model_server.packing.errors import NotPacked
 from model_server.packing.overrides import Overrides
 from model_server.packing.package import Described, Package, package
@@ -59,6 +62,8 @@ def pack(
             raise NotPacked(
                 f"the estimator gives no {output}", f"it offers {', '.join(offered(estimator))}"
             )
+    if chosen.target.threshold is not None:
+        estimator = _with_threshold(estimator, chosen.target.threshold)
     reading = features.find(estimator, sample, chosen)
     described = Described(
         name=name,
@@ -70,7 +75,23 @@ def pack(
     golden = _golden(estimator, reading)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return package(estimator, reading, golden, described, chosen.outputs)
+        wanted = Wanted(chosen.outputs, chosen.tolerance or CLOSE)
+        return package(estimator, reading, golden, described, wanted)
+
+
+def _with_threshold(estimator: Any, threshold: float) -> Any:
+    """Return a classifier that predicts the second of two classes from a probability on."""
+    classes = np.asarray(getattr(estimator, "classes_", ()))
+    if classes.shape != (2,) or "probability" not in offered(estimator):
+        raise NotPacked(
+            "a threshold decides between two classes by their probabilities, which the estimator "
+            "does not tell",
+            "leave target.threshold out",
+        )
+    chosen = FixedThresholdClassifier(
+        FrozenEstimator(estimator), threshold=threshold, response_method="predict_proba"
+    )
+    return chosen.fit(np.zeros((2, 1)), classes)
 
 
 def _task(estimator: Any) -> Task:

@@ -3,7 +3,6 @@
 import hashlib
 import io
 import platform
-from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
@@ -27,7 +26,7 @@ from model_server.model.manifest import (
 )
 from model_server.model.outputs import told
 from model_server.model.runtime import EstimatorRuntime
-from model_server.packing.conversion import convert
+from model_server.packing.conversion import Wanted, convert
 from model_server.packing.graphs.trees import clear_padding
 from model_server.packing.reading import Reading
 
@@ -72,7 +71,7 @@ def package(
     reading: Reading,
     golden_X: Instances,
     described: Described,
-    wanted: Sequence[str] = (),
+    wanted: Wanted | None = None,
 ) -> Package:
     """Package a fitted estimator, with a graph where that gives the same answers.
 
@@ -84,8 +83,8 @@ def package(
     golden_X : ndarray of shape (n_golden, n_features) or (n_golden,)
         Those that are checked at every start.
     described : Described
-    wanted : sequence of str, optional
-        Outputs that it is to give beside its predictions.
+    wanted : Wanted, optional
+        Of its graph.
 
     Returns
     -------

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from model_server.model.columns import Instances, Matrix, fields
 from model_server.model.manifest import Feature
+from model_server.packing.graphs.conversions import splits
 from model_server.packing.graphs.trees import trees
 
 MAXIMUM_ROWS = 20_000
@@ -32,8 +33,8 @@ def blocks(estimator: Any, features: tuple[Feature, ...], X: Instances) -> Itera
 
     Covered are:
 
-    - every split of a tree, of an ensemble of them, or of histogram boosting: a row that comes by
-      the split if there is one, with the feature at its threshold;
+    - every split of a tree, of an ensemble of them, or of boosting, another library's too: a row
+      that comes by the split if that can be told, with the feature at its threshold;
     - for every estimator, so also for trees behind scalers and encoders: every number halfway
       between two neighbouring values of a feature, which is where trees split, in a random row;
 
@@ -52,8 +53,8 @@ def blocks(estimator: Any, features: tuple[Feature, ...], X: Instances) -> Itera
     X : ndarray of shape (n_probes, n_features) or (n_probes,)
     """
     rng = np.random.default_rng(0)
-    splits = _splits(estimator, X, rng) if X.ndim > 1 else ()
-    points = np.array([*_halves(features, X, rng), *splits]).reshape(-1, 3)
+    at_splits = _splits(estimator, X, rng) if X.ndim > 1 else ()
+    points = np.array([*_halves(features, X, rng), *at_splits]).reshape(-1, 3)
     points = points[np.abs(points[:, 2]) < np.finfo(np.float32).max]  # a split may be at infinity
     most = MAXIMUM_ROWS // len(_NEIGHBOURS)
     if len(points) > most:
@@ -89,6 +90,11 @@ def _splits(
             split = predictor.nodes[predictor.nodes["is_leaf"] == 0]
             for node in split:
                 yield float(rng.integers(len(X))), float(node["feature_idx"]), node["num_threshold"]
+    for other in splits(estimator):
+        for node in np.flatnonzero(~other.leaf):
+            if node not in other.members:
+                row, feature = float(rng.integers(len(X))), float(other.feature[node])
+                yield row, feature, float(other.threshold[node])
 
 
 def _odd(features: tuple[Feature, ...], X: Instances) -> Iterator[Instances]:

@@ -12,7 +12,7 @@ HEAD = """# What of scikit-learn is served
 pipeline was packed from a sample, all were served by one process, and asked for every output over
 v1 (JSON, JSON Lines, CSV), v2 (JSON, binary) and gRPC: rows that were seen, rows held out, and odd
 ones (a value missing, a zero, a label never seen) as far as the estimator itself answers them.
-Labels are the same; numbers agree to 1e-6 of their size at the least.
+Labels are the same; numbers agree to 1e-6 of themselves and of the largest of all, at the least.
 """
 
 

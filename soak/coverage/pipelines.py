@@ -1,12 +1,13 @@
 """Pipelines as teams have them: numbers, labels, texts, truths and dates, some of them missing."""
 
-import importlib.util
 import warnings
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from catboost import CatBoostClassifier, CatBoostRegressor
+from lightgbm import LGBMClassifier, LGBMRegressor
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
@@ -45,6 +46,7 @@ from sklearn.preprocessing import (
 )
 from sklearn.svm import SVC, LinearSVC
 from sklearn.tree import DecisionTreeClassifier
+from xgboost import XGBClassifier, XGBRegressor
 
 from soak.coverage.case import Case, Container, split
 
@@ -281,14 +283,26 @@ def _odd_ones() -> Found:
 def _of_others() -> Found:
     frame, y = passengers()
     rows = frame[[*NUMBERS, "siblings"]].astype(float)
+    kinds = frame[["sex", "port"]].astype("category").assign(age=frame.age)
     target = (y == "yes").astype(int)
-    if importlib.util.find_spec("xgboost"):
-        from xgboost import XGBClassifier, XGBRegressor  # type: ignore[import-not-found]
+    few: dict[str, Any] = {"n_estimators": 10, "n_jobs": 1}
+    for label, classes, numbers in (
+        ("XGBoost", XGBClassifier(**few), XGBRegressor(**few)),
+        ("LightGBM", LGBMClassifier(**few, verbose=-1), LGBMRegressor(**few, verbose=-1)),
+        ("CatBoost", CatBoostClassifier(**_CATBOOST), CatBoostRegressor(**_CATBOOST)),
+    ):
+        yield label, classes, (rows, target), "array"
+        yield f"{label}, numbers", numbers, (rows, frame.fare), "frame"
+    by_dtype = XGBClassifier(**few, enable_categorical=True)
+    yield "XGBoost, categories", by_dtype, (kinds, target), "frame"
+    yield "LightGBM, categories", LGBMClassifier(**few, verbose=-1), (kinds, y), "frame"
+    hashed = CatBoostClassifier(**_CATBOOST, cat_features=["sex", "siblings"])
+    yield "CatBoost, categories", hashed, (frame[["sex", "age", "siblings"]], y), "frame"
 
-        yield "XGBoost", XGBClassifier(n_estimators=10, n_jobs=1), (rows, target), "array"
-        yield "XGBoost, numbers", XGBRegressor(n_estimators=10, n_jobs=1), (rows, target), "frame"
-    if importlib.util.find_spec("lightgbm"):
-        from lightgbm import LGBMClassifier  # type: ignore[import-not-found]
 
-        light = LGBMClassifier(n_estimators=10, n_jobs=1, verbose=-1)
-        yield "LightGBM", light, (rows, target), "frame"
+_CATBOOST: dict[str, Any] = {
+    "iterations": 10,
+    "verbose": 0,
+    "allow_writing_files": False,
+    "thread_count": 1,
+}

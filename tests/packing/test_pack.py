@@ -21,6 +21,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 from sklearn.tree import DecisionTreeClassifier
+from xgboost import XGBRegressor
 
 from harness.processes import ServerProcess
 from model_server.model import directory as model_directory
@@ -29,6 +30,7 @@ from model_server.model.columns import Columns
 from model_server.model.manifest import Feature, Manifest
 from model_server.packing import command
 from model_server.packing.errors import NotPacked
+from model_server.packing.overrides import Overrides, TargetOverrides
 from model_server.packing.pack import pack
 
 pytestmark = pytest.mark.slow
@@ -335,3 +337,49 @@ def test_columns_that_are_none_of_the_features_are_told() -> None:
     linear = LinearRegression().fit(frame.to_numpy()[:, :1], frame.siblings)
     with pytest.raises(NotPacked, match="the sample has 2 columns, and the estimator reads 1"):
         pack(linear, frame, "linear")
+
+
+def test_a_threshold_decides_between_two_classes(titanic: Path) -> None:
+    (titanic / "more.toml").write_text("[target]\nthreshold = 0.8\n")
+    given = [str(titanic / "titanic.joblib"), "--sample", str(titanic / "rows.csv")]
+    more = ["--overrides", str(titanic / "more.toml"), "--out", str(titanic / "model")]
+    assert command.main([*given, *more]) == 0
+    read = model_directory.read(titanic / "model")
+    assert (read.manifest.target.threshold, read.manifest.conversion.converted) == (0.8, True)
+    rows = passengers()
+    answers = runtime.load(read).answer(
+        Columns(read.manifest.features).read(rows.astype(object).to_numpy().tolist()),
+        ["prediction", "probability"],
+    )
+    probability = joblib.load(titanic / "titanic.joblib").predict_proba(rows)[:, 1]
+    assert ((probability > 0.5) != (probability >= 0.8)).any()
+    assert answers["prediction"].tolist() == np.where(probability >= 0.8, "yes", "no").tolist()
+    np.testing.assert_allclose(answers["probability"][:, 1], probability, atol=1e-9)
+
+
+def test_a_threshold_needs_two_classes() -> None:
+    frame = passengers()[["age"]]
+    regression = LinearRegression().fit(frame, frame.age)
+    with pytest.raises(NotPacked, match="a threshold decides between two classes"):
+        pack(regression, frame, "model", Overrides(target=TargetOverrides(threshold=0.3)))
+
+
+def test_a_graph_is_as_near_as_it_is_told_to_be(
+    titanic: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The weights of these trees round to float32 what they give."""
+    frame = passengers()[["age", "siblings"]].astype(float)
+    dart = XGBRegressor(booster="dart", rate_drop=0.3, n_jobs=1).fit(frame, frame.age)
+    joblib.dump(dart, titanic / "dart.joblib")
+    frame.to_csv(titanic / "rows.csv", index=False)
+    given = [titanic / "dart.joblib", "--sample", titanic / "rows.csv", "--out", titanic / "out"]
+    assert command.main([*map(str, given), "--tolerance", "1e-8"]) == 0
+    told = capsys.readouterr().out
+    assert "predictions differ from the estimator's, by at most" in told
+    assert not model_directory.read(titanic / "out").manifest.conversion.converted
+    assert command.main([*map(str, given)]) == 0
+    manifest = model_directory.read(titanic / "out").manifest
+    assert (manifest.conversion.converted, manifest.tolerance.relative) == (True, 1e-6)
+    capsys.readouterr()
+    told = refused(capsys, *given, "--tolerance", "0")
+    assert "the command line: tolerance: Input should be greater than 0" in told

@@ -1,23 +1,35 @@
 """Every conversion that is written here: each stands in for the one that skl2onnx has, if any."""
 
+import contextlib
+import sys
+from typing import Any
+
+from skl2onnx._parse import sklearn_classifier_list
+
 from model_server.packing.graphs import (
     bayes,
     calibration,
+    catboost,
     composites,
     curves,
     encoders,
     estimators,
     forests,
     gaussian_processes,
+    lightgbm,
     linear_classifiers,
     neighbours,
     preprocessing,
     support_vectors,
     texts,
+    xgboost,
 )
 from model_server.packing.graphs.operators import Conversion
+from model_server.packing.graphs.tree_ensemble import Tree
 
-BY_TYPE: dict[type, Conversion] = {
+_OTHERS = (catboost, lightgbm, xgboost)
+
+_BY_TYPE: dict[type, Conversion] = {
     **bayes.BY_TYPE,
     **calibration.BY_TYPE,
     **composites.BY_TYPE,
@@ -32,4 +44,29 @@ BY_TYPE: dict[type, Conversion] = {
     **texts.BY_TYPE,
     **forests.BY_TYPE,
 }
-"""What adds an estimator's operators, by its type."""
+
+
+def by_type() -> dict[type, Conversion]:
+    """Return what adds an estimator's operators, by its type.
+
+    Of other libraries those are among them that are imported, as they are where an estimator is.
+    """
+    others = {
+        getattr(sys.modules[module.LIBRARY], name): conversion
+        for module in _OTHERS
+        if module.LIBRARY in sys.modules
+        for name, conversion in module.BY_NAME.items()
+    }
+    for kind in others:  # CatBoost's are no ClassifierMixin
+        if kind.__name__.endswith("Classifier") and kind not in sklearn_classifier_list:
+            sklearn_classifier_list.append(kind)
+    return {**_BY_TYPE, **others}
+
+
+def splits(estimator: Any) -> list[Tree]:
+    """Return the trees of an estimator of another library that are converted here."""
+    for module in _OTHERS:
+        if type(estimator).__module__.partition(".")[0] == module.LIBRARY:
+            with contextlib.suppress(NotImplementedError, AttributeError):
+                return list(module.trees(estimator))
+    return []

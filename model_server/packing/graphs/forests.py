@@ -95,11 +95,15 @@ def _histogram_boosting(graph: Operators) -> str:
     """Add the raw predictions, of shape (n_rows, n_trees_per_iteration)."""
     estimator = graph.estimator
     columns, categories = _encoded(estimator)
+    X = graph.coded(
+        {int(place): told for place, told in zip(columns, categories, strict=False) if _texts(told)}
+    )
+    known: list[Any] = [np.arange(len(told)) * 1.0 if _texts(told) else told for told in categories]
     predictors = [each for step in estimator._predictors for each in step]
-    trees = [_read_histogram(each, columns, categories) for each in predictors]
+    trees = [_read_histogram(each, columns, known) for each in predictors]
     values = [each.nodes["value"] for each in predictors]
     begin = np.ravel(estimator._baseline_prediction)
-    return _boosted(graph, graph.doubles(), begin, trees, values)
+    return _boosted(graph, X, begin, trees, values)
 
 
 def _boosted(
@@ -112,17 +116,29 @@ def _boosted(
     return graph.trees(X, [*first, *trees], [*first_values, *values], targets, n_targets)
 
 
-def _encoded(estimator: Any) -> tuple[npt.NDArray[np.int64], list[Floats]]:
-    """Return which input each column of the binned data is, and the categories of those encoded."""
+def _encoded(estimator: Any) -> tuple[npt.NDArray[np.int64], list[Any]]:
+    """Return which input each column of the binned data is, and the categories of those encoded.
+
+    Those are numbers, NaN among them, or texts in the order of their codes.
+    """
     flags = estimator.is_categorical_
     if flags is None:
         return np.arange(estimator.n_features_in_), []
     encoder = estimator._preprocessor.named_transformers_["encoder"]
-    categories = [np.asarray(each) for each in encoder.categories_]
-    if any(each.dtype.kind not in "biuf" for each in categories):
-        raise NotImplementedError("categories that are no numbers")
     columns = np.concatenate([np.flatnonzero(flags), np.flatnonzero(~flags)])
-    return columns, [each.astype(np.float64) for each in categories]
+    return columns, [_known(np.asarray(each)) for each in encoder.categories_]
+
+
+def _known(categories: npt.NDArray[Any]) -> Any:
+    if categories.dtype.kind in "biuf":
+        return categories.astype(np.float64)
+    return [
+        each for each in categories.tolist() if isinstance(each, str)
+    ]  # what is missing is last
+
+
+def _texts(categories: Any) -> bool:
+    return isinstance(categories, list)
 
 
 def _read_histogram(

@@ -17,7 +17,7 @@ from sklearn.semi_supervised import SelfTrainingClassifier
 
 from model_server.model.manifest import Feature
 from model_server.packing.graphs import tree_ensemble
-from model_server.packing.graphs.conversions import BY_TYPE
+from model_server.packing.graphs.conversions import by_type
 from model_server.packing.graphs.operators import converters, declare_types
 
 NUMBERS = {"float32": FloatTensorType, "float64": DoubleTensorType}
@@ -54,6 +54,7 @@ def graph(estimator: Any, features: tuple[Feature, ...], precision: str) -> byte
             (feature.name, _tensor(feature, number)([None, feature.length or 1]))
             for feature in features
         ]
+    conversions = by_type()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model = convert_sklearn(
@@ -61,8 +62,8 @@ def graph(estimator: Any, features: tuple[Feature, ...], precision: str) -> byte
             name="model",
             initial_types=inputs,
             options=_options(estimator),
-            custom_conversion_functions=converters(BY_TYPE),
-            custom_shape_calculators=dict.fromkeys(BY_TYPE, declare_types),
+            custom_conversion_functions=converters(conversions),
+            custom_shape_calculators=dict.fromkeys(conversions, declare_types),
         )
     for node, feature in zip(model.graph.input, features, strict=False):
         if feature.tokens is not None:  # as many as a text has; one, as far as skl2onnx knows

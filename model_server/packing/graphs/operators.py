@@ -1,6 +1,8 @@
 """The operators that stand for one estimator in a graph."""
 
-from collections.abc import Callable, Collection, Sequence
+import math
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,7 +19,7 @@ from sklearn.model_selection._search import BaseSearchCV
 from sklearn.pipeline import Pipeline
 
 from model_server.packing.graphs import tree_ensemble
-from model_server.packing.graphs.tree_ensemble import Floats, Tree
+from model_server.packing.graphs.tree_ensemble import Floats, Tree, Values
 
 _ML = "ai.onnx.ml"
 _ML_OPSET = 3
@@ -37,8 +39,12 @@ class Operators:
         self.estimator = operator.raw_operator
         self.outputs = [output.full_name for output in operator.outputs]
         self._scope, self._operator, self._container = scope, operator, container
-        columns = [each.full_name for each in operator.inputs]
-        self.X = columns[0] if len(columns) == 1 else self.add("Concat", *columns, axis=1)
+
+    @cached_property
+    def X(self) -> str:  # noqa: N802 - as scikit-learn has it
+        """The name of the inputs, of shape (n_rows, n_features)."""
+        columns = [each.full_name for each in self._operator.inputs]
+        return columns[0] if len(columns) == 1 else self.add("Concat", *columns, axis=1)
 
     def wants(self, option: str) -> bool:
         """Whether what is asked for is not the usual, as skl2onnx's options say."""
@@ -47,7 +53,13 @@ class Operators:
     @property
     def reads_texts(self) -> bool:
         """Whether the inputs are texts."""
-        return isinstance(self._operator.inputs[0].type, StringTensorType)
+        return 0 in self.text_places
+
+    @property
+    def text_places(self) -> list[int]:
+        """Which of the inputs are texts."""
+        kinds = [each.type for each in self._operator.inputs]
+        return [place for place, kind in enumerate(kinds) if isinstance(kind, StringTensorType)]
 
     def add(
         self, kind: str, *inputs: Any, out: str | None = None, domain: str = "", **given: Any
@@ -104,20 +116,18 @@ class Operators:
         self,
         X: str,
         trees: Sequence[Tree],
-        values: Sequence[Floats],
+        values: Sequence[Values],
         targets: Sequence[int],
         n_targets: int,
     ) -> str:
-        """Add the sums of trees' values, of shape (n_rows, n_targets)."""
+        """Add the sums of trees' values, of shape (n_rows, n_targets); `X` is of their type."""
         given = tree_ensemble.attributes(trees, values, targets, n_targets)
         return self.add("TreeEnsemble", X, domain=_ML, **given)
 
     @property
     def classes(self) -> npt.NDArray[Any]:
-        """What the estimator tells apart, as the graph has it: texts or int64."""
+        """What the estimator tells apart, as the graph has it: texts, int64 or doubles."""
         classes = np.asarray(self.estimator.classes_)
-        if classes.dtype.kind == "f":
-            raise NotImplementedError("classes that are numbers with a fraction")
         return classes.astype(np.int64) if classes.dtype.kind in "biu" else classes
 
     def label(self, index: str) -> None:
@@ -150,6 +160,38 @@ class Operators:
     def doubles(self) -> str:
         """Add the inputs as doubles."""
         return self.cast(self.X, TensorProto.DOUBLE)
+
+    def coded(self, categories: Mapping[int, Sequence[str]]) -> str:
+        """Add the inputs as doubles; in place of texts their places among categories, or NaN.
+
+        Parameters
+        ----------
+        categories : mapping of int to sequence of str
+            Of each input that has texts.
+
+        Raises
+        ------
+        NotImplementedError
+            If they are other inputs.
+        """
+        if self.text_places != sorted(categories):
+            raise NotImplementedError("other texts than the categories")
+        if not categories:
+            return self.doubles()
+        columns = []
+        for place, each in enumerate(self._operator.inputs):
+            name = each.full_name
+            if place in categories:
+                name = self.add(
+                    "LabelEncoder",
+                    name,
+                    domain=_ML,
+                    keys_strings=list(categories[place]),
+                    values_floats=[float(code) for code in range(len(categories[place]))],
+                    default_float=math.nan,
+                )
+            columns.append(self.cast(name, TensorProto.DOUBLE))
+        return self.add("Concat", *columns, axis=1)
 
     def total(self, columns: Sequence[str]) -> str:
         """Add a sum that is taken from the first to the last."""
@@ -222,8 +264,9 @@ def output_types(estimator: Any, n_rows: Any) -> list[Any]:
     if is_classifier(estimator) and isinstance(estimator.classes_, list):  # of several targets
         return [DoubleTensorType([n_rows, len(estimator.classes_)])] * 2
     if is_classifier(estimator):
-        texts = np.asarray(estimator.classes_).dtype.kind in "OU"
-        label = (StringTensorType if texts else Int64TensorType)([n_rows])
+        kind = np.asarray(estimator.classes_).dtype.kind
+        of_kind = {"f": DoubleTensorType, "O": StringTensorType, "U": StringTensorType}
+        label = of_kind.get(kind, Int64TensorType)([n_rows])
         return [label, DoubleTensorType([n_rows, len(estimator.classes_)])]
     if hasattr(estimator, "predict"):
         return [DoubleTensorType([n_rows, None])]

@@ -1,4 +1,4 @@
-"""Trees as ONNX writes them: the operator TreeEnsemble, whose thresholds and leaves are doubles.
+"""Trees as ONNX writes them: the operator TreeEnsemble.
 
 Source: the operator's specification, domain ``ai.onnx.ml``, version 5. The trees of one operator
 are gone through in their order, so its sums are rounded as those of a loop over the trees.
@@ -19,6 +19,7 @@ _SUM = 1
 
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
+Values = npt.NDArray[np.float64] | npt.NDArray[np.float32]
 Flags = npt.NDArray[np.bool_]
 
 
@@ -53,23 +54,27 @@ class Tree:
         return self.yes < 0
 
 
-def constant(value: float) -> tuple[Tree, Floats]:
-    """Return a tree that gives one value for every row, and its nodes' values."""
+def constant(value: Any) -> tuple[Tree, Any]:
+    """Return a tree that gives one value for every row, and its nodes' values, of its type."""
     one = np.array([0, -1, -1])
     tree = Tree(one * 0, one * 0.0, np.array([1, -1, -1]), np.array([2, -1, -1]), one > 0, {})
     return tree, np.full(3, value)
 
 
 def attributes(
-    trees: Sequence[Tree], values: Sequence[Floats], targets: Sequence[int], n_targets: int
+    trees: Sequence[Tree],
+    values: Sequence[Values],
+    targets: Sequence[int],
+    n_targets: int,
 ) -> dict[str, Any]:
     """Return the attributes of an operator that adds the trees' values up.
 
     Parameters
     ----------
     trees : sequence of Tree
-    values : sequence of ndarray of float
-        Each tree's values, an entry a node; only those of leaves count.
+    values : sequence of ndarray of float or float32
+        Each tree's values, an entry a node; only those of leaves count. Thresholds and sums are of
+        their type, and so are the inputs.
     targets : sequence of int
         To which sum each tree belongs.
     n_targets : int
@@ -102,19 +107,18 @@ def attributes(
         n_nodes += int(inner.sum())
         n_leaves += int(leaf.sum())
     joined = {key: np.concatenate(part) for key, part in parts.items() if part}
+    kind = helper.np_dtype_to_tensor_dtype(np.result_type(*{value.dtype for value in values}))
     typed = {
-        key: _tensor(key, joined.pop(key), kind) for key, kind in _TENSORS.items() if key in joined
+        key: _tensor(key, joined.pop(key), TensorProto.UINT8 if key == _MODES else kind)
+        for key in _TENSORS
+        if key in joined
     }
     integers = {key: values.astype(np.int64).tolist() for key, values in joined.items()}
     return {**typed, **integers, "n_targets": n_targets, "aggregate_function": _SUM}
 
 
-_TENSORS = {
-    "nodes_modes": TensorProto.UINT8,
-    "nodes_splits": TensorProto.DOUBLE,
-    "membership_values": TensorProto.DOUBLE,
-    "leaf_weights": TensorProto.DOUBLE,
-}
+_MODES = "nodes_modes"
+_TENSORS = (_MODES, "nodes_splits", "membership_values", "leaf_weights")
 _KEYS = (
     *("tree_roots", "nodes_truenodeids", "nodes_trueleafs", "nodes_falsenodeids"),
     *("nodes_falseleafs", "nodes_featureids", "nodes_missing_value_tracks_true"),
