@@ -219,7 +219,7 @@ class RequestParser:
             else:
                 self._parts.append(data)
         elif self._length_bytes > DISCARDED * self._limits.body_bytes:
-            self.last_words = asked.refusal
+            self.last_words = self.last_words or asked.refusal
 
     def on_message_complete(self) -> None:
         """Have a request that is whole."""
@@ -277,7 +277,7 @@ class RequestParser:
             endless = codings > 1 or length_bytes > DISCARDED * limit_bytes
             ends = request.method == "CONNECT" or isinstance(error, HeaderTooLarge)
             if waits or endless or ends:
-                self.last_words = error
+                self.last_words = self.last_words or error
             raise
         self.expects = waits and bool(length_bytes or codings)
 
