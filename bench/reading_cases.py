@@ -13,14 +13,18 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from model_server import memory
 from model_server.errors import BadRequest
+from model_server.formats import infer_json
+from model_server.formats.codec import Steps
 from model_server.formats.csv import CSVReader
 from model_server.formats.json import JSONReader
 from model_server.formats.json_lines import JSONLinesReader
-from model_server.formats.tensors import TensorReader
-from model_server.model.columns import Columns
+from model_server.formats.rows import at_once
+from model_server.formats.tensors import INPUT, TensorReader
+from model_server.model.columns import Columns, Instances
 from model_server.model.manifest import Feature
 
 LENGTH_BYTES = 6 * 1024**2 - 200
@@ -32,7 +36,9 @@ _MIXED = Columns(
     [Feature(name="RM"), Feature(name="form", type="category", categories=("a", "a\n", ""))]
 )
 _CELLS = b",".join(b"%.3f" % (place * 7.123) for place in range(13))
-_JSON, _CSV, _LINES, _TENSORS = JSONReader(), CSVReader(), JSONLinesReader(), TensorReader()
+_FORM = Columns([Feature(name="form", type="category", categories=("a", "],["))])
+_JSON, _CSV, _LINES = JSONReader(), CSVReader(), JSONLinesReader()
+_ONE = b'{"inputs":[{"name":"RM","datatype":"FP64","shape":[1],"data":['
 
 
 class Case(NamedTuple):
@@ -40,7 +46,7 @@ class Case(NamedTuple):
 
     reader: Any
     columns: Columns
-    body: Callable[[], Any]
+    body: Callable[[], bytes]
 
 
 def _filled(unit: bytes, head: bytes = b"", tail: bytes = b"", between: bytes = b",") -> bytes:
@@ -62,8 +68,49 @@ def _lines(unit: bytes, tail: bytes = b"", columns: Columns = _RM) -> Case:
     return Case(_LINES, columns, lambda: _filled(unit, tail=tail, between=b"\n"))
 
 
-def _tensors(columns: Columns, dtype: str, *shape: int) -> Case:
-    return Case(_TENSORS, columns, lambda: {"x": np.full(shape, 1, dtype)})
+class _InferReader:
+    """Read a v2 body, of whose end so much is binary."""
+
+    def __init__(self, binary_bytes: int = 0) -> None:
+        self._binary_bytes = binary_bytes
+
+    def steps(self, body: bytes, columns: Columns) -> Steps:
+        """See `Reader.steps`."""
+        json_bytes = len(body) - self._binary_bytes if self._binary_bytes else None
+        return TensorReader().steps(infer_json.read(body, json_bytes), columns)
+
+    def read(self, body: bytes, columns: Columns) -> Instances:
+        """See `Reader.read`."""
+        return at_once(self.steps(body, columns))
+
+
+def _infer(
+    unit: bytes, tail: bytes = b"", columns: Columns = _RM, name: str = INPUT, kind: str = "FP64"
+) -> Case:
+    """Return a case of a tensor in JSON, whose last value may be another."""
+
+    def body() -> bytes:
+        most = LENGTH_BYTES // (len(unit) + 1)
+        n_rows = most // len(columns.names) if name == INPUT else most
+        shape = [n_rows, len(columns.names) if name == INPUT else 1]
+        head = json.dumps({"name": name, "datatype": kind, "shape": shape})[:-1].encode()
+        count = n_rows if unit.startswith(b"[") else n_rows * shape[1]
+        data = b",".join([unit] * (count - bool(tail)))
+        return b'{"inputs":[%b,"data":[%b%b]}]}' % (head, data, tail)
+
+    return Case(_InferReader(), columns, body)
+
+
+def _binary(columns: Columns, values: npt.NDArray[Any], kind: str) -> Case:
+    """Return a case of a matrix behind the JSON."""
+    told = {
+        "name": INPUT,
+        "datatype": kind,
+        "shape": values.shape,
+        "parameters": {"binary_data_size": values.nbytes},
+    }
+    head = json.dumps({"inputs": [told]}).encode()
+    return Case(_InferReader(values.nbytes), columns, lambda: head + values.tobytes())
 
 
 CASES = {
@@ -123,13 +170,29 @@ CASES = {
     "JSON Lines: the last line is wrong": _lines(b"[6]", b"\n[x]"),
     "JSON Lines: a line of {}": Case(_LINES, _RM, lambda: _filled(b"{}", b"[", b"]")),
     "JSON Lines: empty lines": Case(_LINES, _RM, lambda: _filled(b"\n", b"[6]", b"[6]", b"")),
-    "tensors: a matrix of bytes": _tensors(_RM, "int8", LENGTH_BYTES, 1),
-    "tensors: a matrix of float32": _tensors(_13, "float32", LENGTH_BYTES // 52, 13),
-    "tensors: not a number at the end": Case(
-        _TENSORS, _RM, lambda: {"x": np.r_[np.ones(LENGTH_BYTES // 8), np.nan].reshape(-1, 1)}
+    "v2: 6": _infer(b"6"),
+    "v2: [6]": _infer(b"[6]"),
+    "v2: rows of 13": _infer(b"[" + _CELLS + b"]", columns=_13),
+    "v2: the last value is a text": _infer(b"6", b',"x"'),
+    "v2: the last value is a list": _infer(b"6", b",[6]"),
+    "v2: the last row is a number": _infer(b"[6]", b",6"),
+    "v2: {}": _infer(b"{}"),
+    'v2: {"a":{}}': _infer(b'{"a":{}}'),
+    "v2: []": _infer(b"[]"),
+    "v2: null": _infer(b"null"),
+    "v2: texts": _infer(b'"a"', columns=_FORM, name="form", kind="BYTES"),
+    "v2: texts with brackets": _infer(b'"],["', columns=_FORM, name="form", kind="BYTES"),
+    "v2: one number": Case(_InferReader(), _RM, lambda: _filled(b"1", _ONE, b"]}]}", b"")),
+    "v2: one text": Case(_InferReader(), _RM, lambda: _filled(b"x", _ONE + b'"', b'"]}]}', b"")),
+    "v2: brackets alone": Case(_InferReader(), _RM, lambda: _filled(b"[", _ONE, b"", b"")),
+    "binary: a matrix of bytes": _binary(_RM, np.ones((LENGTH_BYTES, 1), "int8"), "INT8"),
+    "binary: a matrix of float32": _binary(
+        _13, np.ones((LENGTH_BYTES // 52, 13), "float32"), "FP32"
     ),
-    "tensors: a wide row": _tensors(_RM, "int8", 1, LENGTH_BYTES),
-    "tensors: a deep row": _tensors(_RM, "int8", 1, 1, LENGTH_BYTES),
+    "binary: not a number at the end": _binary(
+        _RM, np.r_[np.ones(LENGTH_BYTES // 8), np.nan].reshape(-1, 1), "FP64"
+    ),
+    "binary: a wide row": _binary(_RM, np.ones((1, LENGTH_BYTES), "int8"), "INT8"),
 }
 
 
@@ -150,12 +213,11 @@ def measure(case: Case) -> dict[str, Any]:
     except BadRequest as error:
         answer = str(error)
         longest_s = max(longest_s, time.thread_time() - begun_s)
-    length_bytes = len(body) if isinstance(body, bytes) else sum(x.nbytes for x in body.values())
     return {
         "cpu_s": time.thread_time() - cpu_s,
         "longest_ms": longest_s * 1000,
         "peak_bytes": _status_bytes("VmHWM") - before_bytes,
-        "length_bytes": length_bytes,
+        "length_bytes": len(body),
         "answer": answer,
     }
 

@@ -29,7 +29,6 @@ from model_server.inference.in_flight import InFlightLimiter
 from model_server.inference.memory_budget import MemoryBudget
 from model_server.kserve import grpc as kserve_grpc
 from model_server.kserve import rest
-from model_server.kserve.admission import InferBodies
 from model_server.kserve.histograms import StageHistograms
 from model_server.kserve.predictor import BrokenPredictor, Predictor
 from model_server.kserve.reception import Reception
@@ -219,8 +218,9 @@ class Server:
             routes += platform.add_routes(kserve_app)
         rest.describe_only(kserve_app, routes)
         served = self._repository.served
-        others = AllowedRoutes(InferBodies(Application(kserve_app)), routes)
-        handler: Handler = FastPath(HealthRoutes(self._health, served, others), served)
+        others = AllowedRoutes(Application(kserve_app), routes)
+        otherwise = HealthRoutes(self._health, served, others)
+        handler: Handler = FastPath(otherwise, served, self._repository.unserved)
         return handler if platform is None else platform.invocations(handler)
 
     def _grpc(self, limits: Limits) -> tuple[grpc.aio.Server | None, int | None]:
@@ -232,8 +232,8 @@ class Server:
             self._limiter,
             self._tokens,
             Reception(self._limiter, limits.body_bytes, limits.body_timeout_s),
-            limits.body_timeout_s,
-            repository=settings.repository_api,
+            self._repository,
+            repository_api=settings.repository_api,
         )
         server = kserve_grpc.server(self._dataplane, self._repository, interceptor, limits)
         address = f"[::]:{settings.grpc_port}"

@@ -45,21 +45,42 @@ def reader(content_type: str | None) -> Reader:
     UnsupportedMedia
         If nothing does, or its charset is not UTF-8.
     """
+    found = READERS.get(_media_type(content_type))
+    if found is None:
+        raise UnsupportedMedia(
+            f"can't read Content-Type {content_type!r:.80}; send {' or '.join(READERS)}"
+        )
+    return found
+
+
+@functools.lru_cache(maxsize=128)
+def check_json(content_type: str | None) -> None:
+    """See that a body is JSON, if anything is said of it.
+
+    Raises
+    ------
+    UnsupportedMedia
+    """
+    if _media_type(content_type) != media_types.JSON:
+        raise UnsupportedMedia(
+            f"can't read Content-Type {content_type!r:.80}; send {media_types.JSON}, or tensors in "
+            "binary with the header Inference-Header-Content-Length"
+        )
+
+
+def _media_type(content_type: str | None) -> str:
+    """Return a media type; JSON where there is none, and for what curl sends of itself."""
     if content_type is None:
-        return READERS[_DEFAULT]
+        return _DEFAULT
     try:
         kind, subtype, parameters = mimeparse.parse_mime_type(content_type)
     except mimeparse.MimeTypeParseException:
-        kind, subtype, parameters = "", "", {}
-    found = READERS.get(f"{kind}/{subtype}".lower())
-    if found is None:
-        raise UnsupportedMedia(
-            f"can't read Content-Type {content_type[:80]!r}; send {' or '.join(READERS)}"
-        )
+        return ""
     charset = parameters.get("charset", "utf-8").strip("'").lower()
     if charset not in {"utf-8", "utf8", "us-ascii"}:
         raise UnsupportedMedia(f"can't read charset {charset[:40]!r}; send UTF-8")
-    return found
+    found = f"{kind}/{subtype}".lower()
+    return _DEFAULT if found == media_types.FORM else found
 
 
 @functools.lru_cache(maxsize=128)

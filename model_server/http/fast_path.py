@@ -1,16 +1,28 @@
-"""The fast path: v1 predictions without the frame around the model.
+"""The fast path: predictions over v1 and v2 without the frame around the model.
 
-It answers ``POST /v1/models/{name}:predict`` itself, from the same served model as KServe's route.
-Everything else, a model that is not ready among it, is passed on.
+It answers ``POST /v1/models/{name}:predict``, ``POST /v2/models/{name}/infer`` and the same of a
+version itself. Everything else, a v1 request to a model that is not ready among it, is passed on.
 """
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
-from model_server.formats import negotiation
+from model_server.errors import BadRequest, ModelNotFound, RequestError
+from model_server.formats import infer_json, media_types, negotiation
+from model_server.formats.infer_json import InferWriter
+from model_server.formats.tensors import TensorReader
 from model_server.http.messages import Handler, Request, Response
 from model_server.inference.served import Served
 
-_BEFORE, _AFTER = "/v1/models/", ":predict"
+_V1, _PREDICT = "/v1/models/", ":predict"
+_V2, _INFER, _VERSIONS = "/v2/models/", "/infer", "/versions/"
+
+_JSON_LENGTH = b"inference-header-content-length"
+_TYPES = {
+    media_type: [(b"content-type", media_type.encode())] for media_type in negotiation.WRITERS
+}
+_BINARY = (b"content-type", media_types.BINARY.encode())
+
+_TENSORS = TensorReader()
 
 
 class FastPath:
@@ -22,13 +34,21 @@ class FastPath:
         Takes what this one does not.
     models : mapping of str to Served
         The registry's own, so that a model that is unloaded is not served.
+    unserved : callable
+        Returns the error of a model of another name.
     """
 
-    def __init__(self, otherwise: Handler, models: Mapping[str, Served]) -> None:
+    def __init__(
+        self,
+        otherwise: Handler,
+        models: Mapping[str, Served],
+        unserved: Callable[[str], RequestError] = ModelNotFound,
+    ) -> None:
         self._otherwise = otherwise
         self._models = models
+        self._unserved = unserved
 
-    async def __call__(self, request: Request) -> Response:
+    def __call__(self, request: Request) -> Awaitable[Response]:
         """Answer a request.
 
         Raises
@@ -36,18 +56,52 @@ class FastPath:
         RequestError
         """
         path = request.path
-        model = self._models.get(path[len(_BEFORE) : -len(_AFTER)])
-        if (
-            model is None
-            or not model.ready
-            or request.method != "POST"
-            or not path.startswith(_BEFORE)
-            or not path.endswith(_AFTER)
-        ):
-            return await self._otherwise(request)
-        writer = negotiation.writer(request.header(b"accept"))
-        reader = negotiation.reader(request.header(b"content-type"))
-        body = request.body
-        asked = negotiation.returned(request.query) if request.query else ()
-        answer = await model.predict(body, len(body), reader, writer, asked)
-        return Response(200, [(b"content-type", writer.media_type.encode())], answer)
+        if request.method != "POST":
+            return self._otherwise(request)
+        if path.endswith(_PREDICT) and path.startswith(_V1):
+            model = self._models.get(path[len(_V1) : -len(_PREDICT)])
+            if model is not None and model.ready:
+                return _predict(model, request)
+        elif path.endswith(_INFER) and path.startswith(_V2):
+            return _infer(self._ready(path[len(_V2) : -len(_INFER)]), request)
+        return self._otherwise(request)
+
+    def _ready(self, name: str) -> Served:
+        """Return the model of a name, which a version may follow."""
+        name, named, version = name.partition(_VERSIONS)
+        model = self._models.get(name)
+        if model is None or not model.ready:
+            raise self._unserved(name)
+        if named:
+            model.check_version(version)
+        return model
+
+
+async def _predict(model: Served, request: Request) -> Response:
+    writer = negotiation.writer(request.header(b"accept"))
+    reader = negotiation.reader(request.header(b"content-type"))
+    body = request.body
+    asked = negotiation.returned(request.query) if request.query else ()
+    answer = await model.predict(body, len(body), reader, writer, asked)
+    return Response(200, _TYPES[writer.media_type], answer)
+
+
+async def _infer(model: Served, request: Request) -> Response:
+    body = request.body
+    asked = infer_json.read(body, _json_bytes(request))
+    writer = InferWriter(asked, model.name, model.manifest.version)
+    answer, json_bytes = await model.predict(asked, len(body), _TENSORS, writer)
+    if json_bytes is None:
+        return Response(200, _TYPES[media_types.JSON], answer)
+    return Response(200, [_BINARY, (_JSON_LENGTH, b"%d" % json_bytes)], answer)
+
+
+def _json_bytes(request: Request) -> int | None:
+    """Return how much of the body is JSON, where binary follows."""
+    length = request.header(_JSON_LENGTH)
+    if length is None:
+        negotiation.check_json(request.header(b"content-type"))
+        return None
+    if not (length.isascii() and length.isdigit()):
+        raise BadRequest(f"Inference-Header-Content-Length is {length[:40]!r}, and no number")
+    return int(length)

@@ -58,8 +58,11 @@ class Request:
 
     def header(self, name: bytes) -> str | None:
         """Return a header's value; those of several lines as the one list that they are."""
-        values = [value for key, value in self.headers if key == name]
-        return b", ".join(values).decode("latin-1") if values else None
+        found = None
+        for key, value in self.headers:
+            if key == name:
+                found = value if found is None else b"%b, %b" % (found, value)
+        return None if found is None else found.decode("latin-1")
 
 
 @dataclass(slots=True)

@@ -148,10 +148,14 @@ class Batcher:
                 self._answer(*each)
             return
         begin = 0
+        first, *others = answers.items()
         for X, _, future in group:
             end = begin + len(X)
             if not future.done():
-                future.set_result({name: y[begin:end] for name, y in answers.items()})
+                part = {first[0]: first[1][begin:end]}
+                for name, y in others:
+                    part[name] = y[begin:end]
+                future.set_result(part)
             begin = end
 
     def _answer(self, X: Instances, names: Names, future: "asyncio.Future[Answers]") -> None:

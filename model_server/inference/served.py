@@ -1,19 +1,19 @@
 """One loaded model, and the one way to its predictions, whatever the protocol."""
 
 import dataclasses
+import functools
 import logging
 import math
 from collections.abc import Sequence
 from time import perf_counter
 from typing import Any
 
-from model_server.errors import RequestError, Unexpected
+from model_server.errors import ModelNotFound, RequestError, Unexpected
 from model_server.formats.codec import BLOCK_BYTES, Reader, Writer
 from model_server.inference.batching import Batcher
 from model_server.inference.executor import Executors
 from model_server.inference.in_flight import need
 from model_server.metrics import Durations
-from model_server.model.columns import Instances
 from model_server.model.directory import ModelDirectory
 from model_server.model.runtime import Runtime, check_golden
 from model_server.model.signature import Signature
@@ -73,6 +73,7 @@ class Served:
         self._rows_limit = rows_limit
         golden = self.signature.golden.items()
         self._text_bytes = {name: values.dtype.itemsize for name, values in golden}
+        self._row_bytes = functools.lru_cache(maxsize=64)(self._most_row_bytes)
         self._batcher = Batcher(runtime, self.signature, self._executor, rows_limit)
 
     async def predict(
@@ -111,9 +112,12 @@ class Served:
             begun_s = perf_counter()
             self._batcher.check(length_bytes)
             names = self.signature.asked(asked or reader.asked(body))
-            row_bytes = self._row_bytes(names, writer)
+            row_bytes = self._row_bytes(names, writer.number_bytes)
             need(self._reading_bytes(body, length_bytes, row_bytes))
-            X = await self._read(body, length_bytes, reader)
+            if length_bytes <= BLOCK_BYTES:
+                X = reader.read(body, self.signature.columns)
+            else:
+                X = await self._turns.take(reader.steps(body, self.signature.columns))
             need(len(X) * row_bytes)
             read_s = perf_counter()
             self.reading.observe(read_s - begun_s)
@@ -129,16 +133,28 @@ class Served:
             raise Unexpected(error) from error
         return answer
 
-    async def _read(self, body: Any, length_bytes: int, reader: Reader) -> Instances:
-        columns = self.signature.columns
-        if length_bytes <= BLOCK_BYTES:
-            return reader.read(body, columns)
-        return await self._turns.take(reader.steps(body, columns))
+    def check_version(self, version: str) -> None:
+        """See that a version that is asked for is this one.
+
+        Raises
+        ------
+        ModelNotFound
+        """
+        if version != self.manifest.version:
+            raise ModelNotFound(
+                f"Model {self.name} has no version {version!r:.80}; its version is "
+                f"{self.manifest.version}"
+            )
 
     @property
     def concurrency(self) -> int:
         """How many requests it predicts at the same time."""
         return self._executor.n_threads
+
+    @property
+    def platform(self) -> str:
+        """What runs it."""
+        return self._runtime.name
 
     @property
     def stuck(self) -> bool:
@@ -158,12 +174,12 @@ class Served:
         n_rows = min(n_cells // n_features + 1, self._rows_limit)
         return max(read_bytes, n_rows * row_bytes)
 
-    def _row_bytes(self, names: Sequence[str], writer: Writer) -> int:
+    def _most_row_bytes(self, names: Sequence[str], number_bytes: int) -> int:
         """Return the most memory that a row takes until it is answered."""
         row_bytes = self.signature.columns.row_bytes * _COPIES
         for name in names:
             output = self.signature.outputs[name]
-            value_bytes = writer.number_bytes
+            value_bytes = number_bytes
             if output.shape or output.type == "text" or len(names) > 1:
                 value_bytes += _OBJECT_BYTES + _COPIES * self._text_bytes.get(name, 0)
             row_bytes += math.prod(output.shape) * value_bytes

@@ -15,12 +15,14 @@ from kserve.protocol.grpc.servicer import InferenceServicer
 from kserve.protocol.model_repository_extension import ModelRepositoryExtension
 
 from model_server.errors import BadRequest, NotOffered
+from model_server.formats.tensors import TensorReader
 from model_server.http.authentication import Tokens
 from model_server.http.limits import Limits
 from model_server.http.tls import Certificate
 from model_server.inference.in_flight import InFlightLimiter
-from model_server.kserve import admission
+from model_server.kserve import infer_message
 from model_server.kserve.errors import ours
+from model_server.kserve.infer_message import MessageWriter
 from model_server.kserve.peer import shut_down
 from model_server.kserve.reception import Reception
 from model_server.kserve.repository import Repository
@@ -30,6 +32,7 @@ from model_server.metrics import REJECTED
 _OPEN = ("ServerLive", "ServerReady")
 _CALLS = (*_OPEN, "ModelReady", "ServerMetadata", "ModelMetadata", "ModelInfer")
 _INFER = "ModelInfer"
+_TENSORS = TensorReader()
 _REPOSITORY_CALLS = ("RepositoryModelLoad", "RepositoryModelUnload")
 
 _CALLS_AT_A_TIME = 2048
@@ -56,9 +59,9 @@ class Interceptor(grpc.aio.ServerInterceptor):
     limiter : InFlightLimiter
     tokens : Tokens, optional
     reception : Reception
-    answer_timeout_s : float
-        How long an answer may take to go; the connection of a client that does not read is ended.
-    repository : bool
+        An answer may take as long to go as a message to come: who does not read it is cut off.
+    repository : Repository
+    repository_api : bool
         Whether models may be loaded and unloaded.
     """
 
@@ -67,15 +70,15 @@ class Interceptor(grpc.aio.ServerInterceptor):
         limiter: InFlightLimiter,
         tokens: Tokens | None,
         reception: Reception,
-        answer_timeout_s: float,
+        repository: Repository,
         *,
-        repository: bool,
+        repository_api: bool,
     ) -> None:
         self._limiter = limiter
         self._tokens = tokens
         self._reception = reception
-        self._answer_timeout_s = answer_timeout_s
-        self._calls = (*_CALLS, *_REPOSITORY_CALLS) if repository else _CALLS
+        self._repository = repository
+        self._calls = (*_CALLS, *_REPOSITORY_CALLS) if repository_api else _CALLS
 
     async def intercept_service(
         self,
@@ -126,20 +129,33 @@ class Interceptor(grpc.aio.ServerInterceptor):
             raise NotOffered(f"{name} is not offered by this server")
         if self._tokens is not None:
             self._tokens.check(_authorizations(details.invocation_metadata))
-        parse = admission.parse if name == _INFER else handler.request_deserializer
         message = await self._reception.read(context)
         with self._limiter.inside(len(message)):
+            if name == _INFER:
+                return await self._infer(message)
             try:
-                request = parse(message)
+                request = handler.request_deserializer(message)
             except DecodeError as error:
                 raise BadRequest("the message is not what its call takes") from error
             return await _ask(handler, request, context)
+
+    async def _infer(self, message: bytes) -> bytes:
+        parsed = infer_message.parse(message)
+        model = self._repository.served.get(parsed.model_name)
+        if model is None or not model.ready:
+            raise self._repository.unserved(parsed.model_name)
+        if parsed.model_version:
+            model.check_version(parsed.model_version)
+        request = infer_message.read(parsed)
+        writer = MessageWriter(request, model.name, model.manifest.version)
+        answer: bytes = await model.predict(request, len(message), _TENSORS, writer)
+        return answer
 
     def _see_off(self, answer: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> None:
         """Count an answer's bytes until they are gone, and end the connection if none will go."""
         self._limiter.add(len(answer))
         loop = asyncio.get_running_loop()
-        late = loop.call_later(self._answer_timeout_s, self._give_up, context)
+        late = loop.call_later(self._reception.timeout_s, self._give_up, context)
 
         def gone(_: Any) -> None:
             late.cancel()

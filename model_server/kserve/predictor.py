@@ -1,36 +1,24 @@
 """The predictor: a KServe model that hands every request on to a served model.
 
-For v1 the body reaches it as bytes; for v2 as KServe's ``InferRequest``, over gRPC, or as what that
-is made of, over REST.
+A body reaches it as bytes. KServe's own v2 objects never do: what they are made of is read by
+`model_server.formats.infer_json` and `model_server.kserve.infer_message`.
 """
 
-import math
-import uuid
-from dataclasses import dataclass
 from typing import Any
 
-import numpy.typing as npt
-from kserve import InferInput, InferOutput, InferRequest, InferResponse, Model
-from kserve.errors import InvalidInput
+from kserve import Model
 from kserve.model import InferenceVerb
 from typing_extensions import override
 
-from model_server.errors import BadRequest, ModelNotReady, NotOffered
+from model_server.errors import ModelNotReady, NotOffered
 from model_server.formats import negotiation, tensors
-from model_server.formats.codec import Steps
-from model_server.formats.tensors import TensorReader, TensorWriter
 from model_server.inference.served import Served
-from model_server.model.columns import Columns, Instances
-from model_server.model.outputs import Answers
 
 Headers = dict[str, str]
 
-_NUMBER_BYTES = 8
-_TENSOR_READER, _TENSOR_WRITER = TensorReader(), TensorWriter()
-
 
 class Predictor(Model):
-    """Serve a model over KServe's v1 and v2 protocols.
+    """Serve a model over KServe's protocols.
 
     Parameters
     ----------
@@ -52,7 +40,7 @@ class Predictor(Model):
     @override
     async def __call__(
         self,
-        body: bytes | InferRequest,
+        body: bytes,
         headers: Headers | None = None,
         verb: InferenceVerb = InferenceVerb.PREDICT,
     ) -> tuple[Any, Headers]:
@@ -65,12 +53,6 @@ class Predictor(Model):
         if verb is not InferenceVerb.PREDICT:
             raise NotOffered("this model explains nothing")
         headers = headers or {}
-        if isinstance(body, InferRequest):
-            infer_writer = _InferWriter(self.served, body)
-            answer = await self.served.predict(
-                body, _length_bytes(body), _INFER_READER, infer_writer
-            )
-            return answer, {}
         writer = negotiation.writer(headers.get("accept"))
         reader = negotiation.reader(headers.get("content-type"))
         answer = await self.served.predict(body, len(body), reader, writer)
@@ -107,75 +89,3 @@ class BrokenPredictor(Model):
     def load(self) -> bool:
         """Refuse: KServe calls this for a request to a model that is not ready."""
         raise ModelNotReady(f"Model with name {self.name} is not ready. {self.problem}")
-
-
-class _InferReader:
-    """Read KServe's request."""
-
-    def read(self, request: InferRequest, columns: Columns) -> Instances:
-        """See `Reader.read`."""
-        return _TENSOR_READER.read(_arrays(request), columns)
-
-    def steps(self, request: InferRequest, columns: Columns) -> Steps:
-        """See `Reader.steps`."""
-        return _TENSOR_READER.steps(_arrays(request), columns)
-
-    def asked(self, request: InferRequest) -> list[str]:
-        """See `Reader.asked`."""
-        return [tensors.output_of(output.name) for output in request.request_outputs or ()]
-
-
-@dataclass(frozen=True)
-class _InferWriter:
-    """Write the response to a request of KServe's."""
-
-    served: Served
-    request: InferRequest
-    media_type = ""
-    number_bytes = 160
-
-    def write(self, answers: Answers) -> InferResponse:
-        """See `Writer.write`."""
-        binary, asked = self.request.use_binary_outputs, self.request.request_outputs
-        names = {tensors.output_of(output.name): output.name for output in asked or ()}
-        outputs = []
-        for tensor in _TENSOR_WRITER.write(answers):
-            name = names.get(tensor.name, tensors.name_of(tensor.name))
-            output = InferOutput(
-                name=name, shape=list(tensor.array.shape), datatype=tensor.datatype
-            )
-            output.set_data_from_numpy(tensor.array, binary_data=binary)
-            outputs.append(output)
-        return InferResponse(
-            response_id=self.request.id or str(uuid.uuid4()),
-            model_name=self.served.name,
-            model_version=self.served.manifest.version,
-            infer_outputs=outputs,
-            use_binary_outputs=binary,
-            requested_outputs=asked,
-        )
-
-
-def _arrays(request: InferRequest) -> dict[str, npt.NDArray[Any]]:
-    try:
-        arrays = {tensor.name: tensor.as_numpy() for tensor in request.inputs}
-    except (InvalidInput, OverflowError, TypeError, ValueError) as error:
-        raise BadRequest(str(error)) from error
-    if len(arrays) != len(request.inputs):
-        raise BadRequest("two inputs have the same name")
-    return arrays
-
-
-def _length_bytes(request: InferRequest) -> int:
-    """Return about how long a request is, by the numbers that it lists, or says to hold."""
-    return sum(map(_cells, request.inputs)) * _NUMBER_BYTES
-
-
-def _cells(tensor: InferInput) -> int:
-    data = tensor.data
-    if data and not isinstance(data[0], list):
-        return len(data)
-    return max(math.prod(tensor.shape), 0)
-
-
-_INFER_READER = _InferReader()

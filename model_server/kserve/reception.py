@@ -42,6 +42,10 @@ class Reception:
         The longest message.
     timeout_s : float
         How long a message may take, with the time in which it waits.
+
+    Attributes
+    ----------
+    timeout_s : float
     """
 
     def __init__(self, limiter: InFlightLimiter, limit_bytes: int, timeout_s: float) -> None:
@@ -49,7 +53,7 @@ class Reception:
         self._longest_bytes = _COPIES * limit_bytes
         share_bytes = _SHARE * limiter.bytes_limit
         self._free = min(max(int(share_bytes / self._longest_bytes), 1), _SEATS)
-        self._timeout_s = timeout_s
+        self.timeout_s = timeout_s
         self._waiting: dict[asyncio.Future[bool], None] = {}
         self._seated: dict[asyncio.Timeout, float] = {}  # since when
         self._hurried: set[asyncio.Timeout] = set()
@@ -63,7 +67,7 @@ class Reception:
         """
         hurried = False
         try:
-            async with asyncio.timeout(self._timeout_s) as patience:
+            async with asyncio.timeout(self.timeout_s) as patience:
                 await self._take_seat()
                 self._seated[patience] = asyncio.get_running_loop().time()
                 self._hurry()
@@ -78,7 +82,7 @@ class Reception:
             REJECTED.labels("bytes" if hurried else "body_timeout").inc()
             if hurried:
                 raise Overloaded("bytes") from None
-            raise TooSlow(f"no whole request in {self._timeout_s} s") from None
+            raise TooSlow(f"no whole request in {self.timeout_s} s") from None
         if message is grpc.aio.EOF:
             raise BadRequest("the call has no message")
         return bytes(message)

@@ -7,7 +7,12 @@ from pathlib import Path
 from kserve.model_repository import ModelRepository
 from typing_extensions import override
 
-from model_server.errors import ModelDirectoryError
+from model_server.errors import (
+    ModelDirectoryError,
+    ModelNotFound,
+    ModelNotReady,
+    RequestError,
+)
 from model_server.inference.executor import Executors
 from model_server.inference.served import Served
 from model_server.kserve.predictor import BrokenPredictor, Predictor
@@ -107,6 +112,12 @@ class Repository(ModelRepository):
             )
         self._directories[model.name] = directory
         self.update(model)
+
+    def unserved(self, name: str) -> RequestError:
+        """Return the error of a name that no ready model has."""
+        if name in self.models:
+            return ModelNotReady(f"Model with name {name} is not ready.")
+        return ModelNotFound(f"Model with name {name} does not exist.")
 
     @override
     def update(self, model: Predictor | BrokenPredictor, name: str | None = None) -> None:

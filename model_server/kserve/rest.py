@@ -1,4 +1,4 @@
-"""KServe's REST routes: v1 bodies are left to our readers, and errors are answered as ours."""
+"""KServe's REST routes: bodies are left to our readers, and errors are answered as ours."""
 
 import re
 import warnings
@@ -8,7 +8,7 @@ from typing import Any
 import kserve.model_server
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from kserve.errors import InferenceError, InvalidInput, ModelNotFound, ModelNotReady
+from kserve.errors import InvalidInput, ModelNotFound, ModelNotReady
 from kserve.model_repository import ModelRepository
 from kserve.protocol.dataplane import DataPlane
 from kserve.protocol.model_repository_extension import ModelRepositoryExtension
@@ -57,7 +57,7 @@ REPOSITORY_ROUTES = (
 
 
 class BytesDataPlane(DataPlane):
-    """KServe's data plane, but a v1 body stays as it came: the predictor's readers read it.
+    """KServe's data plane, but a body stays as it came: the predictor's readers read it.
 
     Parameters
     ----------
@@ -77,13 +77,8 @@ class BytesDataPlane(DataPlane):
         protocol_version: str = "v1",
         model_name: str | None = None,
     ) -> tuple[Any, dict[str, Any]]:
-        """Decode v2 requests only; one that KServe trips over is the client's mistake."""
-        if protocol_version == "v1":
-            return body, {}
-        try:
-            return super().decode(body, headers, protocol_version, model_name)
-        except (InferenceError, AttributeError, KeyError, TypeError, ValueError) as error:
-            raise BadRequest(f"not a v2 inference request: {error}") from error
+        """Leave a body as it came."""
+        return body, {}
 
     @override
     def encode(
@@ -93,10 +88,17 @@ class BytesDataPlane(DataPlane):
         headers: dict[str, str],
         req_attributes: dict[str, Any],
     ) -> tuple[Any, dict[str, str]]:
-        """Encode v2 responses only."""
-        if isinstance(response, bytes):
-            return response, {}
-        return super().encode(model_name, response, headers, req_attributes)
+        """Leave an answer as it was written."""
+        return response, {}
+
+    @override
+    async def model_metadata(self, model_name: str) -> dict[str, Any]:
+        """Tell of a model, its version and what runs it as well."""
+        told: dict[str, Any] = await super().model_metadata(model_name)
+        served = self.model_registry.served.get(model_name)
+        if served is None:
+            return told
+        return {**told, "versions": [served.manifest.version], "platform": served.platform}
 
     @override
     async def live(self) -> dict[str, str]:
@@ -131,7 +133,7 @@ def application(repository: Repository, dataplane: BytesDataPlane) -> FastAPI:
         """Describe a model's features and target as JSON Schema."""
         served = repository.served.get(model_name)
         if served is None:
-            raise _unserved(repository, model_name)
+            raise repository.unserved(model_name)
         return describe(served.manifest, served.signature)
 
     app.add_api_route("/v1/models/{model_name}/schema", schema, tags=["V1"])
@@ -157,10 +159,6 @@ def describe_only(app: FastAPI, routes: Iterable[Route]) -> None:
 
 def _without_names(path: str) -> str:
     return re.sub(r"{\w+}", "{}", path)
-
-
-def _unserved(repository: Repository, name: str) -> RequestError:
-    return ours(ModelNotReady(name) if name in repository.models else ModelNotFound(name))
 
 
 async def _tell(_: Request, error: Exception) -> Response:

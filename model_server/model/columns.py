@@ -4,6 +4,7 @@ Where every feature is a number that is the matrix ``X`` of shape (n_rows, n_fea
 float64, else records of shape (n_rows,) with a field a feature; columns in the manifest's order.
 """
 
+import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -25,6 +26,9 @@ _ROW_BYTES, _CELL_BYTES = 256 * 1024, 64
 
 _NUMBER_BYTES, _TEXT_BYTES = 32, 4 * 1024**2
 """How long a number of a vector is written, and a free text."""
+
+_FEW = 64
+"""Numbers at most of which Python sees sooner than NumPy that all are finite."""
 
 
 class Columns:
@@ -109,9 +113,41 @@ class Columns:
         """
         if self.only_numbers:
             X = array.astype(np.float64)
-            if np.isfinite(X).all() or self._fits(X):
+            if _are_finite(X) or self._fits(X):
                 return X
         return self.read(array.tolist(), first)
+
+    def read_column(
+        self, place: int, cells: Sequence[Any] | Array, first: int, *, usual: bool
+    ) -> Array:
+        """Read a feature's cells.
+
+        Parameters
+        ----------
+        place : int
+            Of the feature.
+        cells : sequence or ndarray
+        first : int
+            The number of the first row.
+        usual : bool
+            Whether they are of the types that are usual for the feature.
+
+        Returns
+        -------
+        ndarray of shape (n_cells, ...), as the feature's field has them
+
+        Raises
+        ------
+        BadRequest
+            Naming the row that does not fit.
+        """
+        column = self._cells[place].values(cells) if usual else None
+        if column is not None:
+            return column
+        one_by_one = cells.tolist() if isinstance(cells, np.ndarray) else cells
+        return self._cells[place].array(
+            [self._value(cell, row, place) for row, cell in enumerate(one_by_one, start=first)]
+        )
 
     def read_values(self, cells: Sequence[Any]) -> Instances | None:
         """Read the cells of whole rows, of the JSON types that are usual for the features.
@@ -276,6 +312,13 @@ class Columns:
                 f"the model reads {', '.join(self.names)}",
                 row=row,
             )
+
+
+def _are_finite(X: Matrix) -> bool:
+    """Tell whether all numbers are finite."""
+    if X.size <= _FEW:
+        return all(map(math.isfinite, X.ravel().tolist()))
+    return bool(np.isfinite(X).all())
 
 
 def misfit(row: int, feature: str, problem: str) -> BadRequest:

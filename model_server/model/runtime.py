@@ -177,7 +177,7 @@ class OnnxRuntime(Runtime):
             values = self._in_parts(nodes, feed, n_rows)
         outputs = self._outputs
         return {
-            name: _typed(each, n_rows, outputs[name])
+            name: _typed(np.asarray(each), n_rows, outputs[name])
             for name, each in zip(names, values, strict=True)
         }
 

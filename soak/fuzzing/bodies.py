@@ -40,7 +40,7 @@ def sound(artifacts: Sequence[ModelDirectory]) -> list[bytes]:
         rows = [list(row) for row in artifact.manifest.golden.instances]
         by_name = [dict(zip(names, row, strict=True)) for row in rows]
         lines = [",".join(map(str, row)) for row in rows]
-        tensor = {"name": "x", "shape": [len(rows), len(names)], "data": rows}
+        tensor = {"name": "input-0", "shape": [len(rows), len(names)], "data": rows}
         whole = {**tensor, "data": np.array(rows, np.float64).astype(np.int64).tolist()}
         bodies += [
             json.dumps({"instances": rows}).encode(),

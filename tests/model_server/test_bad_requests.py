@@ -114,7 +114,7 @@ def test_a_body_just_within_the_limit_is_read(server: ServerProcess) -> None:
 
 @pytest.mark.parametrize(
     "content_type",
-    ["text/plain", "application/x-www-form-urlencoded", "nonsense", "text/csv; charset=latin-1"],
+    ["text/plain", "multipart/form-data", "nonsense", "text/csv; charset=latin-1"],
 )
 def test_415(server: ServerProcess, content_type: str) -> None:
     check(server.predict("rooms", GOOD, content_type), 415, "can't read")
@@ -123,14 +123,15 @@ def test_415(server: ServerProcess, content_type: str) -> None:
 @pytest.mark.parametrize(
     ("tensor", "words"),
     [
-        ({"name": "x", "shape": [1, 2], "datatype": "FP64", "data": [6.5, 1]}, "1 value expected"),
-        ({"name": "x", "shape": [3, 1], "datatype": "FP64", "data": [6.5]}, "reshape"),
-        ({"name": "x", "shape": [1, 1], "datatype": "BYTES", "data": ["six"]}, "holds numbers"),
-        ({"name": "x", "shape": [1, 1], "datatype": "FP99", "data": [6.5]}, "datatype"),
-        ({"name": "x", "shape": [0, 1], "datatype": "FP64", "data": []}, "no instances"),
-        ({"name": "RM", "shape": [1, 2], "datatype": "FP64", "data": [6, 7]}, "has shape [1, 2]"),
+        ({"name": "input-0", "shape": [1, 2], "datatype": "FP64", "data": [6.5, 1]}, "[rows, 1]"),
+        ({"name": "RM", "shape": [3, 1], "datatype": "FP64", "data": [6.5]}, "[3, 1] has 3"),
+        ({"name": "input-0", "shape": [1], "datatype": "BYTES", "data": ["six"]}, "holds numbers"),
+        ({"name": "RM", "shape": [1, 1], "datatype": "FP99", "data": [6.5]}, "datatype 'FP99'"),
+        ({"name": "RM", "shape": [0, 1], "datatype": "FP64", "data": []}, "no instances"),
+        ({"name": "RM", "shape": [1, 2], "datatype": "FP64", "data": [6, 7]}, "is [1, 2], not"),
+        ({"name": "LSTAT", "shape": [1], "datatype": "FP64", "data": [12.5]}, "is no feature"),
         (
-            {"name": "x", "shape": [2, 1], "datatype": "FP64", "data": [6.5, 1e39]},
+            {"name": "RM", "shape": [2, 1], "datatype": "FP64", "data": [6.5, 1e39]},
             "row 2, feature 'RM': 1e+39 is above 3.4e+38, the highest float32 number",
         ),
         ({"name": "x"}, "missing required field `shape`"),
@@ -143,8 +144,21 @@ def test_v2_400(server: ServerProcess, tensor: dict[str, object], words: str) ->
     check(answer, 400, words)
 
 
-def test_v2_knows_no_versions(server: ServerProcess) -> None:
-    check(server.client.get("/v2/models/rooms/versions/1"), 404, "versioning not supported")
+def test_v2_knows_the_version_of_a_model(server: ServerProcess) -> None:
+    tensor = {"name": "RM", "shape": [1, 1], "datatype": "FP64", "data": [6.5]}
+    body = json.dumps({"inputs": [tensor]})
+    answer = server.client.post("/v2/models/rooms/infer", content=body).json()
+    path = f"/v2/models/rooms/versions/{answer['model_version']}/infer"
+    assert server.client.post(path, content=body).json() == answer
+    refused = server.client.post("/v2/models/rooms/versions/99/infer", content=body)
+    check(refused, 404, "Model rooms has no version '99'; its version is")
+
+
+@pytest.mark.parametrize("content_type", ["text/csv", "text/plain", "nonsense"])
+def test_v2_415(server: ServerProcess, content_type: str) -> None:
+    headers = {"content-type": content_type}
+    answer = server.client.post("/v2/models/rooms/infer", content="{}", headers=headers)
+    check(answer, 415, "send application/json, or tensors in binary with the header Inference-H")
 
 
 def check(answer: httpx.Response, status: int, words: str) -> None:

@@ -2,8 +2,10 @@
 
 import csv
 import io
+import itertools
 import json
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,7 @@ from model_server.formats.tensors import TensorReader, describe_inputs
 from model_server.model import containers
 from model_server.model.columns import Columns, Instances
 from model_server.model.manifest import Feature
+from tests.model_server.infer_requests import CARRIERS, Told
 
 FEATURES = (
     Feature(name="area"),
@@ -62,26 +65,44 @@ def by_csv_in_blocks(columns: Columns, rows: list[Any]) -> Instances:
     return by_csv(columns, rows, block_bytes=64)
 
 
-def by_tensors(columns: Columns, rows: list[Any]) -> Instances:
-    kinds = {"BOOL": bool, "BYTES": object, "FP64": np.float64, "INT64": np.int64}
+def by_tensors(columns: Columns, rows: list[Any], carrier: str = "JSON") -> Instances:
     if columns.only_numbers:
-        return TensorReader().read({"input-0": np.array(rows, np.float64)}, columns)
-    arrays = {}
-    for told, cells in zip(describe_inputs(columns), zip(*rows, strict=True), strict=True):
-        missing = None in cells
-        kind = kinds[told["datatype"]]
-        if missing and kind in (bool, np.int64):
-            kind = np.float64
-        if kind is object:
-            cells = tuple("" if cell is None else cell for cell in cells)  # noqa: PLW2901
-            array = np.array([cell.encode() for cell in cells], object)
-        else:
-            array = np.array(cells, kind)
-        arrays[told["name"]] = array.reshape(len(rows), told["shape"][1])
-    return TensorReader().read(arrays, columns)
+        shape = [len(rows), len(columns.names)]
+        told = [
+            Told("input-0", "FP64", shape, [*map(_number, itertools.chain.from_iterable(rows))])
+        ]
+    else:
+        told = [*map(tensor, describe_inputs(columns), zip(*rows, strict=True))]
+    return TensorReader().read(CARRIERS[carrier](*told), columns)
 
 
-WAYS = [by_json, by_object, by_lines, by_csv, by_csv_in_blocks, by_tensors]
+def _number(cell: float | None) -> float:
+    return math.nan if cell is None else cell
+
+
+def tensor(described: dict[str, Any], cells: Sequence[Any]) -> Told:
+    datatype, width = described["datatype"], described["shape"][1]
+    if datatype == "BYTES":
+        cells = ["" if cell is None else cell for cell in cells]
+    elif None in cells:
+        datatype = "FP64"
+        cells = [math.nan if cell is None else float(cell) for cell in cells]
+    if width > 1:
+        cells = [number for cell in cells for number in cell]
+    return Told(described["name"], datatype, [len(cells) // width, width], list(cells))
+
+
+def by_tensors_in_binary(columns: Columns, rows: list[Any]) -> Instances:
+    return by_tensors(columns, rows, "binary")
+
+
+def by_tensors_in_a_message(columns: Columns, rows: list[Any]) -> Instances:
+    return by_tensors(columns, rows, "a message")
+
+
+WAYS = [by_json, by_object, by_lines, by_csv, by_csv_in_blocks]
+TENSORS = [by_tensors, by_tensors_in_binary, by_tensors_in_a_message]
+WAYS += TENSORS
 
 
 @pytest.mark.parametrize("read", WAYS)
@@ -96,10 +117,10 @@ def test_values_may_be_missing(read: Read) -> None:
     columns = Columns([*map(with_missing, FEATURES)])
     empty = [None] * 6
     rows = [ROW, [*empty, ROW[6]], ROW]
-    if read is by_tensors:  # numbers of 64 bits have no way to say that one is missing
+    if read in TENSORS:  # numbers of 64 bits have no way to say that one is missing
         rows = [[row[0], row[1] and 7, *row[2:]] for row in rows]
     written = columns.written(read(columns, rows))
-    blank = "" if read in (by_csv, by_csv_in_blocks, by_tensors) else None
+    blank = "" if read in (by_csv, by_csv_in_blocks, *TENSORS) else None
     assert written[0] == tuple(READ[i] if rows[0][i] != 7 else 7 for i in range(7))
     assert written[1] == (None, None, None, blank, None, None, READ[6])
 

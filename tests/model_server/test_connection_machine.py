@@ -196,6 +196,8 @@ class Connections(RuleBasedStateMachine):
         """Send requests, the last perhaps in pieces or not to its end."""
         if not self._some(lambda client: client.speaks):
             self.connect(handshaken=True)
+        if not self._some(lambda client: client.speaks):
+            return  # one too many, whom nobody listens to
         client = self._pick(pick, lambda client: client.speaks)
         client.add(names, empty_lines)
         length_bytes = len(client.stream) - client.sent

@@ -95,7 +95,7 @@ def test_deep_json_is_refused(server: ServerProcess, path: str, depth: int) -> N
     for body in (
         f'{{"instances": {nested}}}',
         f'{{"instances": [[6.5]], "x": {nested}}}' if depth > 1024 else nested,
-        f'{{"inputs": [{{"name": "x", "shape": [1, 1], "datatype": "FP64", "data": {nested}}}]}}',
+        f'{{"inputs": [{{"name": "RM", "shape": [1, 1], "datatype": "FP64", "data": {nested}}}]}}',
     ):
         answer = server.client.post(
             path, content=body, headers={"content-type": "application/json"}

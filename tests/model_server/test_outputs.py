@@ -132,7 +132,8 @@ def test_what_there_is_is_told(asked: Asked) -> None:
     assert answer.json()["error"] == (
         "the model has no output 'chance'; it gives prediction, probability"
     )
-    v2 = {"inputs": [], "outputs": [{"name": "chance"}]}
+    matrix = {"name": "input-0", "datatype": "FP64", "shape": [1, 4], "data": [1, 2, 3, 4]}
+    v2 = {"inputs": [matrix], "outputs": [{"name": "chance"}]}
     assert (
         "the model has no output 'chance'"
         in (server.client.post("/v2/models/model/infer", json=v2).json()["error"])

@@ -156,3 +156,60 @@ async def test_the_schema_and_the_metadata_say_what_is_given(client: httpx.Async
     assert (await client.get("/v2/models/labels")).json()["outputs"][0]["datatype"] == "BYTES"
     assert (await client.get("/v2/models/nope")).status_code == 404
     assert (await client.get("/v1/models/nope/schema")).status_code == 404
+
+
+async def test_v2_needs_no_content_type(client: httpx.AsyncClient) -> None:
+    """Triton's client sends none with JSON, and curl that of a form."""
+    tensor = {"name": "area", "shape": [1], "datatype": "FP64", "data": [1.5]}
+    other = {**tensor, "name": "age", "data": [20]}
+    body = json.dumps({"inputs": [tensor, other]}).encode()
+    given = [{}, {"content-type": "application/x-www-form-urlencoded"}, {"content-type": JSON}]
+    answers = [
+        (await client.post("/v2/models/numbers/infer", content=body, headers=headers)).json()
+        for headers in given
+    ]
+    assert len(answers[0]["outputs"][0]["data"]) == 1
+    assert answers == [answers[0]] * 3
+
+
+async def test_v2_answers_in_binary_where_it_is_asked_to(client: httpx.AsyncClient) -> None:
+    inputs = [
+        {"name": "area", "shape": [2], "datatype": "FP64", "data": [1.5, 8.25]},
+        {"name": "shape", "shape": [2, 1], "datatype": "BYTES", "data": ["round", "flat"]},
+    ]
+    path = "/v2/models/shapes/infer"
+    plain = await client.post(path, json={"id": "x", "inputs": inputs})
+    told = plain.json()["outputs"][0]
+    assert (plain.json()["id"], plain.headers["content-type"]) == ("x", JSON)
+    assert "inference-header-content-length" not in plain.headers
+    flag = {"binary_data": True}
+    output = {"name": told["name"], "parameters": flag}
+    for asked in (
+        {"parameters": {"binary_data_output": True}},
+        {"outputs": [output]},
+        {"parameters": {"binary_data_output": False}, "outputs": [output]},
+    ):
+        answer = await client.post(path, json={"inputs": inputs, **asked})
+        length = int(answer.headers["inference-header-content-length"])
+        assert answer.headers["content-type"] == "application/octet-stream"
+        assert int(answer.headers["content-length"]) == len(answer.content)
+        [described] = json.loads(answer.content[:length])["outputs"]
+        assert described["parameters"] == {"binary_data_size": len(answer.content) - length}
+        assert np.frombuffer(answer.content[length:]).tolist() == told["data"]
+    no = {"parameters": {"binary_data_output": True}, "outputs": [{**output, "parameters": {}}]}
+    no["outputs"][0]["parameters"] = {"binary_data": False}  # type: ignore[index]
+    assert (await client.post(path, json={"inputs": inputs, **no})).json()["outputs"] == [told]
+
+
+@pytest.mark.parametrize("length", ["x", "-1", "99999", "²"])
+async def test_a_wrong_length_of_the_json_is_told(client: httpx.AsyncClient, length: str) -> None:
+    headers = {b"inference-header-content-length": length.encode("latin-1")}
+    answer = await client.post("/v2/models/numbers/infer", content=b"{}", headers=headers)
+    assert answer.status_code == 400
+    assert "Inference-Header-Content-Length is" in answer.json()["error"]
+
+
+async def test_v2_of_a_name_that_nobody_has(client: httpx.AsyncClient) -> None:
+    for name in ("nope", "nope/versions/1", "", "../numbers"):
+        answer = await client.post(f"/v2/models/{name}/infer", json={"inputs": []})
+        assert answer.status_code == 404

@@ -1,6 +1,7 @@
 """A long body is read in blocks: what comes of it is the same, and it takes little memory."""
 
 import json
+import math
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from bench.reading import measured
 from bench.reading_cases import CASES
 from model_server.errors import BadRequest
+from model_server.formats import infer_json
 from model_server.formats.codec import Reader
 from model_server.formats.csv import CSVReader
 from model_server.formats.json import JSONReader
@@ -20,6 +22,7 @@ from model_server.formats.tensors import TensorReader
 from model_server.model.cells.cells import MEMORY_FACTOR
 from model_server.model.columns import Columns
 from model_server.model.manifest import Feature
+from tests.model_server.infer_requests import CARRIERS, Told
 from tests.number_cases import NO_NUMBERS, NUMBERS
 
 TEXTS = ("a", "é,", "", "],[", '"', "x\ny", "{}", "\r")
@@ -188,36 +191,194 @@ def test_the_limit_of_a_row_grows_with_what_it_may_hold() -> None:
     assert CSVReader().read(b"\n".join([header, row, row]), wide).tobytes() == X.tobytes()
 
 
+@pytest.mark.parametrize("carrier", CARRIERS)
 @pytest.mark.parametrize(
-    ("arrays", "words"),
+    ("tensor", "words"),
     [
-        ({"x": np.r_[np.ones(LATE), np.nan].reshape(-1, 1)}, f"row {LATE + 1}, feature 'RM': nan"),
-        ({"x": np.ones((2, 3))}, "row 1: 1 value expected (RM), 3 given"),
-        ({"x": np.array(["six"] * 3, object)}, "a single input holds numbers"),
-        ({"x": np.ones((1, 1, 2))}, "row 1, feature 'RM': [1.0, 1.0] is not a number"),
-        ({"x": np.ones((0, 1))}, "there are no instances"),
-        ({"RM": np.array([6.5] * LATE + ["x"], object)}, f"row {LATE + 1}, feature 'RM': 'x'"),
+        (
+            Told("RM", "FP64", [LATE + 1], [1.0] * LATE + [math.nan]),
+            f"row {LATE + 1}, feature 'RM': nan is not a finite number",
+        ),
+        (Told("input-0", "FP64", [2, 3], [1.0] * 6), "its shape is [2, 3], not [rows, 1]"),
+        (Told("input-0", "BYTES", [3, 1], ["six"] * 3), "a matrix holds numbers, not BYTES"),
+        (Told("input-0", "FP64", [1, 1, 2], [1.0, 1.0]), "its shape is [1, 1, 2], not [rows, 1]"),
+        (Told("input-0", "FP64", [0, 1], []), "there are no instances"),
+        (Told("input-0", "FP64", [-1, 1], [1.0]), "its shape [-1, 1] has a negative dimension"),
+        (Told("input-0", "FP64", [2, 1], [1.0]), "FP64 of shape [2, 1] has 2"),
+        (Told("input-0", "FP64", [1, 1], [1.0, 2.0]), "FP64 of shape [1, 1] has 1"),
+        (Told("input-0", "INT64", [2**62, 1], [1]), "shape [4611686018427387904, 1]"),
+        (
+            Told("RM", "BYTES", [LATE + 1, 1], ["6"] * LATE + ["x"]),
+            "row 1, feature 'RM': '6' is not a number",
+        ),
+        (Told("RM", "BOOL", [1], [True]), "row 1, feature 'RM': true is not a number"),
+        (Told("LSTAT", "FP64", [1], [12.5]), "input 'LSTAT' is no feature of the model; send"),
     ],
 )
-def test_tensors_are_told_of_by_row(arrays: dict[str, np.ndarray], words: str) -> None:
+def test_what_a_tensor_holds_is_told(tensor: Told, words: str, carrier: str) -> None:
     with pytest.raises(BadRequest) as refused:
-        TensorReader().read(arrays, ONE)
+        TensorReader().read(CARRIERS[carrier](tensor), ONE)
     assert words in str(refused.value)
 
 
-def test_columns_of_different_lengths_are_refused() -> None:
-    arrays = {"RM": np.ones(3), "AGE": np.ones(2)}
+@pytest.mark.parametrize("carrier", CARRIERS)
+def test_columns_of_different_lengths_are_refused(carrier: str) -> None:
+    request = CARRIERS[carrier](
+        Told("RM", "FP64", [3], [1.0] * 3), Told("AGE", "FP64", [2, 1], [1.0] * 2)
+    )
     with pytest.raises(BadRequest, match=r"^input 'AGE' has 2 rows, and 'RM' has 3$"):
-        TensorReader().read(arrays, NUMBERS_ONLY)
+        TensorReader().read(request, NUMBERS_ONLY)
 
 
-def test_tensors_are_read_in_blocks() -> None:
-    numbers = np.arange(40_000.0)
-    arrays = {"form": np.array([b"a", "é,".encode()] * 20_000, object), "RM": numbers}
-    steps = TensorReader().steps(arrays, MIXED)
+@pytest.mark.parametrize("carrier", CARRIERS)
+def test_each_feature_has_one_tensor(carrier: str) -> None:
+    one = Told("RM", "FP64", [1], [6.5])
+    for tensors, words in (
+        ([one], "input 'AGE' is missing; send 'input-0' of shape [rows, 2], or"),
+        ([one, one, one._replace(name="AGE")], "two inputs have the same name"),
+        ([one, one._replace(name="B"), one._replace(name="AGE")], "input 'B' is no feature"),
+    ):
+        with pytest.raises(BadRequest) as refused:
+            TensorReader().read(CARRIERS[carrier](*tensors), NUMBERS_ONLY)
+        assert words in str(refused.value)
+
+
+@pytest.mark.parametrize("carrier", CARRIERS)
+def test_tensors_are_read_in_blocks(carrier: str) -> None:
+    numbers = np.arange(40_000.0).tolist()
+    texts = ["a", "é,"] * 20_000
+    request = CARRIERS[carrier](
+        Told("form", "BYTES", [40_000, 1], texts), Told("RM", "FP64", [40_000], numbers)
+    )
+    steps = TensorReader().steps(request, MIXED)
     next(steps)
     X = at_once(steps)
-    assert MIXED.written(X) == [*zip(numbers, ["a", "é,"] * 20_000, strict=True)]
+    assert MIXED.written(X) == [*zip(numbers, texts, strict=True)]
+
+
+@pytest.mark.parametrize("carrier", CARRIERS)
+@pytest.mark.parametrize("n_rows", [1, 40_000])
+def test_a_matrix_is_read_row_by_row(carrier: str, n_rows: int) -> None:
+    values = np.random.default_rng(0).random(2 * n_rows).tolist()
+    for datatype, sent in (("FP64", values), ("INT64", [*range(2 * n_rows)])):
+        request = CARRIERS[carrier](Told("input-0", datatype, [n_rows, 2], sent))
+        X = TensorReader().read(request, NUMBERS_ONLY)
+        np.testing.assert_array_equal(X, np.reshape(sent, (n_rows, 2)))
+
+
+@pytest.mark.parametrize(
+    ("datatype", "data", "words"),
+    [
+        ("INT64", "[6.9]", "value 1 is 6.9, not INT64"),
+        ("FP64", "[true]", "value 1 is true, not FP64"),
+        ("FP64", '["6"]', "value 1 is '6', not FP64"),
+        ("FP64", "[[6],[7]]", "2 values given, and FP64 of shape [1, 1] has 1"),
+        ("FP64", "[[6,7]]", "row 1 of its data is 2 values, and its shape [1, 1]"),
+        ("FP64", "[6,[7]]", "value 2 is [7], not FP64"),
+        ("FP64", "[[6],7]", "row 2 of its data is 7, and its shape [1, 1]"),
+        ("FP64", "[[[6]]]", "value 1 is [6], not FP64"),
+        ("FP64", "6", "its data is no list"),
+        ("FP64", "null", "its data is no list"),
+        ("FP64", "[1e999]", "a value is beyond any number"),
+        ("FP64", "[1%s]" % ("0" * 400), "a value is beyond any number"),
+        ("UINT8", "[256]", "a value is beyond UINT8"),
+        ("UINT8", "[-1]", "a value is beyond UINT8"),
+        ("INT64", "[9223372036854775808]", "a value is beyond INT64"),
+        ("BYTES", "[6]", "value 1 is 6, not BYTES"),
+        ("BOOL", "[1]", "value 1 is 1, not BOOL"),
+        ("BF16", "[1]", "datatype 'BF16' is none of BOOL, UINT8"),
+    ],
+)
+def test_a_value_is_of_its_datatype(datatype: str, data: str, words: str) -> None:
+    tensor = f'{{"name":"RM","shape":[1,1],"datatype":"{datatype}","data":{data}}}'
+    with pytest.raises(BadRequest) as refused:
+        TensorReader().read(infer_json.read(f'{{"inputs":[{tensor}]}}'.encode()), ONE)
+    assert f"input 'RM': {words}" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("datatype", "data", "read"),
+    [
+        ("INT64", "[6.0]", 6.0),
+        ("FP32", "[0.1]", float(np.float32(0.1))),
+        ("FP16", "[0.1]", float(np.float16(0.1))),
+        ("FP64", "[6]", 6.0),
+        ("FP64", " [ [ 6 ] ] ", 6.0),
+        ("UINT64", "[18446744073709551615]", float(2**64)),
+    ],
+)
+def test_a_value_may_be_written_otherwise(datatype: str, data: str, read: float) -> None:
+    tensor = f'{{"name":"RM","shape":[1,1],"datatype":"{datatype}","data":{data}}}'
+    X = TensorReader().read(infer_json.read(f'{{"inputs":[{tensor}]}}'.encode()), ONE)
+    assert X.tolist() == [[read]]
+
+
+@pytest.mark.parametrize(
+    ("shape", "size", "tail", "words"),
+    [
+        ([2, 1], 160, b"\0" * 16, "input 'RM': 160 bytes announced, and 16 follow"),
+        ([2, 1], 16, b"\0" * 24, "8 bytes follow the JSON that no input announces"),
+        ([2, 1], 8, b"\0" * 8, "8 bytes, of 16, given, and FP64 of shape [2, 1] has 2"),
+        ([1, 1], 16, b"\0" * 16, "16 bytes, of 8, given, and FP64 of shape [1, 1] has 1"),
+        ([1, 1], -1, b"", "$.inputs[0].parameters.binary_data_size"),
+        ([1, 1], None, b"", "input 'RM': it has no data"),
+    ],
+)
+def test_sizes_that_lie_are_refused(
+    shape: list[int], size: int | None, tail: bytes, words: str
+) -> None:
+    parameters = {} if size is None else {"parameters": {"binary_data_size": size}}
+    told = {"name": "RM", "shape": shape, "datatype": "FP64", **parameters}
+    head = json.dumps({"inputs": [told]}).encode()
+    with pytest.raises(BadRequest) as refused:
+        TensorReader().read(infer_json.read(head + tail, len(head)), ONE)
+    assert words in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("tail", "words"),
+    [
+        (b"\0\0\0\0red", "text 2 has no length in four bytes"),
+        (b"\x05\0\0\0red", "text 1 is to have 5 bytes, and 3 follow"),
+        (b"\x03\0\0\0red\0\0\0\0", "2 texts given, and BYTES of shape [1, 1] has 1"),
+        (b"\x01\0\0\0\xff", "text 1 is not UTF-8"),
+        (b"", "0 bytes, of 4, given, and BYTES of shape [1, 1] has 1"),
+    ],
+)
+def test_texts_in_binary_have_their_length(tail: bytes, words: str) -> None:
+    told = {"name": "form", "shape": [1, 1], "datatype": "BYTES"}
+    head = json.dumps({"inputs": [{**told, "parameters": {"binary_data_size": len(tail)}}]})
+    columns = Columns([Feature(name="form", type="text")])
+    with pytest.raises(BadRequest) as refused:
+        TensorReader().read(infer_json.read(head.encode() + tail, len(head)), columns)
+    assert words in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ('{"id":5,"inputs":[INPUT]}', "Expected `str | null`, got `int` - at `$.id`"),
+        ('{"id":[1],"inputs":[INPUT]}', "at `$.id`"),
+        ('{"parameters":[1],"inputs":[INPUT]}', "at `$.parameters`"),
+        ('{"parameters":"x","inputs":[INPUT]}', "at `$.parameters`"),
+        ('{"inputs":[INPUT],"outputs":[{"name":"o","parameters":["x"]}]}', "`$.outputs[0].param"),
+        ('{"inputs":[]}', "at `$.inputs`"),
+        ('{"inputs":[{"name":"x"}]}', "missing required field `shape`"),
+        ('{"inputs":[{"name":"x","shape":[],"datatype":"FP64","data":[]}]}', ".shape`"),
+        ('{"inputs":{}}', "at `$.inputs`"),
+        ("[]", "Expected `object`, got `array`"),
+        ("", "the body is not JSON"),
+        ("\xff", "the body is not JSON"),
+        ('{"inputs":', "the body is not JSON"),
+    ],
+)
+def test_what_is_no_request_is_told(body: str, words: str) -> None:
+    tensor = '{"name":"RM","shape":[1,1],"datatype":"FP64","data":[6]}'
+    text = body.replace("INPUT", tensor).encode("latin-1")
+    for json_bytes in (None, len(text)):
+        with pytest.raises(BadRequest) as refused:
+            infer_json.read(text, json_bytes)
+        assert words in str(refused.value)
 
 
 @pytest.mark.slow

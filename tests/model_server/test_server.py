@@ -52,6 +52,8 @@ def test_the_tensors_of_v2_are_described(server: ServerProcess) -> None:
     metadata = server.client.get("/v2/models/boston").json()
     assert metadata["inputs"] == [{"name": "input-0", "datatype": "FP64", "shape": [-1, 12]}]
     assert metadata["outputs"] == [{"name": "output-0", "datatype": "FP64", "shape": [-1]}]
+    asked = server.client.get("/v1/models/boston/schema").json()
+    assert (metadata["versions"], metadata["platform"]) == ([asked["version"]], "onnxruntime")
 
 
 def test_requests_are_counted(server: ServerProcess) -> None:

@@ -68,7 +68,7 @@ class Cells(ABC):
         """
         return self._absent if self._is_absent(cell.strip(SPACE)) else self._text(cell)
 
-    def values(self, cells: Sequence[Any]) -> Array | None:
+    def values(self, cells: Sequence[Any] | Array) -> Array | None:
         """Read cells of the JSON type that is usual for this kind, or return None.
 
         Returns

@@ -20,7 +20,7 @@ class NumberCells(Cells):
     _reads_nan = True
 
     @override
-    def values(self, cells: Sequence[Any]) -> Array | None:
+    def values(self, cells: Sequence[Any] | Array) -> Array | None:
         return self._checked(np.array(cells, np.float64))
 
     @override
