@@ -52,10 +52,10 @@ def by_type() -> dict[type, Conversion]:
     Of other libraries those are among them that are imported, as they are where an estimator is.
     """
     others = {
-        getattr(sys.modules[module.LIBRARY], name): conversion
+        kind: conversion
         for module in _OTHERS
-        if module.LIBRARY in sys.modules
         for name, conversion in module.BY_NAME.items()
+        if (kind := getattr(sys.modules.get(module.LIBRARY), name, None))
     }
     for kind in others:  # CatBoost's are no ClassifierMixin
         if kind.__name__.endswith("Classifier") and kind not in sklearn_classifier_list:

@@ -9,6 +9,7 @@ Source: its JSON model format, "Introduction to Model IO", and ``src/common/math
 
 import itertools
 import json
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -119,6 +120,9 @@ _PLAIN = (
     *("reg:squarederror", "reg:squaredlogerror", "reg:absoluteerror", "reg:pseudohubererror"),
     *("reg:quantileerror", "rank:ndcg", "rank:map", "rank:pairwise"),
 )
+_QUANTILES = "reg:quantileerror"
+_SORTS_QUANTILES = (3, 4)
+"""From this version on none of them crosses another."""
 
 
 def _margins(graph: Operators, learner: dict[str, Any]) -> str:
@@ -126,7 +130,8 @@ def _margins(graph: Operators, learner: dict[str, Any]) -> str:
     if not np.isnan(graph.estimator.missing):
         raise NotImplementedError(f"{graph.estimator.missing} as a missing value")
     booster = _booster(learner)
-    weights = learner["gradient_booster"].get("weight_drop", np.ones(len(booster["trees"])))
+    weights = learner["gradient_booster"].get("weight_drop") or booster.get("weight_drop")
+    weights = weights or np.ones(len(booster["trees"]))
     values = [
         np.array(tree["split_conditions"], np.float32) * np.float32(weight)
         for tree, weight in zip(booster["trees"], weights, strict=True)
@@ -163,6 +168,10 @@ def _softmax(graph: Operators, margins: str) -> str:
     return graph.add("Div", powers, graph.cast(total, TensorProto.FLOAT))
 
 
+def _version() -> tuple[int, ...]:
+    return tuple(map(int, sys.modules[LIBRARY].__version__.split(".")[:2]))
+
+
 def _regression(graph: Operators) -> None:
     learner = _learner(graph.estimator)
     values = _margins(graph, learner)
@@ -171,6 +180,10 @@ def _regression(graph: Operators) -> None:
         values = _sigmoid(graph, values)
     elif objective in _EXPONENTIAL:
         values = _exponential(graph, values)
+    elif objective == _QUANTILES and _version() >= _SORTS_QUANTILES:
+        values, _ = graph.smallest(
+            values, len(np.atleast_1d(graph.estimator.get_xgb_params()["quantile_alpha"]))
+        )
     elif objective not in _PLAIN:
         raise NotImplementedError(f"the objective {objective}")
     graph.add("Cast", values, to=TensorProto.DOUBLE, out=graph.outputs[0])
