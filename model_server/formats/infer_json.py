@@ -26,6 +26,7 @@ from model_server.formats.tensors import (
     Cells,
     InferRequest,
     InputTensor,
+    Tensor,
     written,
 )
 from model_server.model.cells.cells import shown
@@ -302,7 +303,7 @@ class InferWriter:
                 told["parameters"] = {"binary_data_size": len(part)}
                 parts.append(part)
             else:
-                told["data"] = tensor.array.ravel().tolist()
+                told["data"] = _data(tensor)
             outputs.append(told)
         answer: dict[str, Any] = {
             "model_name": self.model_name,
@@ -312,6 +313,12 @@ class InferWriter:
             answer["id"] = request.id
         body = plain_rows.dumps({**answer, "outputs": outputs})
         return (b"".join([body, *parts]), len(body)) if parts else (body, None)
+
+
+def _data(tensor: Tensor) -> Any:
+    """Return values in row-major order: numbers as they are, without an object for each."""
+    values = tensor.array.ravel()
+    return list(map(str, values)) if tensor.datatype == BYTES else values
 
 
 _NOTHING = BinaryData(b"")

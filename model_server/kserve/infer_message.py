@@ -146,7 +146,7 @@ class MessageWriter:
     model_name: str
     model_version: str
     media_type = "application/grpc"
-    number_bytes = NUMBER_BYTES
+    number_bytes = 2 * NUMBER_BYTES  # with an object for each
 
     def write(self, answers: Answers) -> bytes:
         """See `Writer.write`."""
