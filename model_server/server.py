@@ -15,6 +15,7 @@ from model_server import overrides
 from model_server.http.allowed_routes import AllowedRoutes
 from model_server.http.asgi import Application
 from model_server.http.authentication import Authentication, Tokens
+from model_server.http.content_codings import Unpacking
 from model_server.http.fast_path import FastPath
 from model_server.http.health_routes import HealthRoutes
 from model_server.http.limits import Limits
@@ -221,7 +222,9 @@ class Server:
         others = AllowedRoutes(Application(kserve_app), routes)
         otherwise = HealthRoutes(self._health, served, others)
         handler: Handler = FastPath(otherwise, served, self._repository.unserved)
-        return handler if platform is None else platform.invocations(handler)
+        if platform is not None:
+            handler = platform.invocations(handler)
+        return Unpacking(handler, self._limiter, settings.body_limit_bytes)
 
     def _grpc(self, limits: Limits) -> tuple[grpc.aio.Server | None, int | None]:
         """Return the gRPC server and the port that it has."""

@@ -56,6 +56,8 @@ class FastPath:
         RequestError
         """
         path = request.path
+        if path.startswith(_V2) and _VERSIONS in path:
+            path = request.path = self._without_version(path)
         if request.method != "POST":
             return self._otherwise(request)
         if path.endswith(_PREDICT) and path.startswith(_V1):
@@ -66,14 +68,22 @@ class FastPath:
             return _infer(self._ready(path[len(_V2) : -len(_INFER)]), request)
         return self._otherwise(request)
 
+    def _without_version(self, path: str) -> str:
+        """Return the path of a model whose version it asks for.
+
+        Raises
+        ------
+        RequestError
+        """
+        before, _, after = path.partition(_VERSIONS)
+        version, parted, rest = after.partition("/")
+        self._ready(before.removeprefix(_V2)).check_version(version)
+        return before + parted + rest
+
     def _ready(self, name: str) -> Served:
-        """Return the model of a name, which a version may follow."""
-        name, named, version = name.partition(_VERSIONS)
         model = self._models.get(name)
         if model is None or not model.ready:
             raise self._unserved(name)
-        if named:
-            model.check_version(version)
         return model
 
 

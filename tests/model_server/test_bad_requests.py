@@ -1,5 +1,6 @@
 """What a client gets wrong is told with the right status, never as a 5xx, never with a trace."""
 
+import gzip
 import json
 import re
 import urllib.error
@@ -152,6 +153,20 @@ def test_v2_knows_the_version_of_a_model(server: ServerProcess) -> None:
     assert server.client.post(path, content=body).json() == answer
     refused = server.client.post("/v2/models/rooms/versions/99/infer", content=body)
     check(refused, 404, "Model rooms has no version '99'; its version is")
+
+
+def test_a_body_may_come_packed(server: ServerProcess) -> None:
+    def sent(content: bytes, coding: str) -> httpx.Response:
+        return server.client.post(
+            "/v1/models/rooms:predict",
+            content=content,
+            headers={"content-type": JSON, "content-encoding": coding},
+        )
+
+    plain = server.predict("rooms", GOOD, JSON)
+    assert sent(gzip.compress(GOOD.encode()), "gzip").json() == plain.json()
+    check(sent(GOOD.encode(), "br"), 415, "can't read Content-Encoding 'br'")
+    check(sent(gzip.compress(b" " * 7_000_000), "gzip"), 413, "longer than 6291456 bytes when it")
 
 
 @pytest.mark.parametrize("content_type", ["text/csv", "text/plain", "nonsense"])

@@ -209,6 +209,17 @@ async def test_a_wrong_length_of_the_json_is_told(client: httpx.AsyncClient, len
     assert "Inference-Header-Content-Length is" in answer.json()["error"]
 
 
+async def test_a_version_may_be_asked_for(client: httpx.AsyncClient) -> None:
+    plain = (await client.get("/v2/models/numbers")).json()
+    path = f"/v2/models/numbers/versions/{plain['versions'][0]}"
+    assert (await client.get(path)).json() == plain
+    assert (await client.get(f"{path}/ready")).json() == {"name": "numbers", "ready": True}
+    for other in ("99", "99/ready", ""):
+        answer = await client.get(f"/v2/models/numbers/versions/{other}")
+        assert answer.status_code == 404
+        assert "Model numbers has no version" in answer.json()["error"]
+
+
 async def test_v2_of_a_name_that_nobody_has(client: httpx.AsyncClient) -> None:
     for name in ("nope", "nope/versions/1", "", "../numbers"):
         answer = await client.post(f"/v2/models/{name}/infer", json={"inputs": []})
