@@ -82,7 +82,7 @@ bounds-%: install
 	  $(PYTHON) requirements/uv_as_pip.py $$folder/venv pip sync --quiet $$folder/lock && \
 	  HYPOTHESIS_STORAGE_DIRECTORY=$$folder/hypothesis $$folder/venv/bin/pytest -q $(BOUNDS_TESTS)
 
-bench: train ## Measure beside stock KServe and a ceiling, about nine minutes; needs wrk
+bench: train ## Measure beside stock KServe and a ceiling, about a quarter of an hour; needs wrk
 	@$(BIN)/python -m bench --out bench/README.md
 	@$(BIN)/python -m bench.pages --out bench/README.md
 

@@ -5,6 +5,7 @@ import signal
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -24,7 +25,7 @@ def main() -> int:
     arguments = _parser().parse_args()
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
-        run(arguments.rounds, quick=arguments.quick, out=arguments.out)
+        run(arguments.rounds, arguments.models, quick=arguments.quick, out=arguments.out)
     except (BenchError, ModelServerError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -34,7 +35,7 @@ def main() -> int:
     return 0
 
 
-def run(rounds: int, *, quick: bool, out: Path | None) -> None:
+def run(rounds: int, titles: Sequence[str], *, quick: bool, out: Path | None) -> None:
     """Fit the models, run the rounds, print the report and write it to `out`."""
     if out is not None:
         out.open("a").close()  # a mistake is told before the wait
@@ -47,12 +48,13 @@ def run(rounds: int, *, quick: bool, out: Path | None) -> None:
         minutes, rest = divmod(int(time.monotonic() - began), 60)
         print(f"{minutes:2}:{rest:02}  {': '.join(parts)}", file=sys.stderr, flush=True)
 
-    tell(f"{_minutes(rounds, seconds, warm_up)} min or so, on a machine that does nothing else")
+    minutes = _minutes(rounds, seconds, warm_up, titles)
+    tell(f"{minutes} min or so, on a machine that does nothing else")
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         folder = Path(name)
-        bench = Bench(folder, seconds, warm_up)
+        bench = Bench(folder, seconds, warm_up, titles)
         tell("fitting the models")
-        fitted = models.fit(folder)
+        fitted = models.fit(folder, titles)
         measured = [
             bench.round(fitted, partial(tell, f"round {number} of {rounds}"))
             for number in range(1, rounds + 1)
@@ -64,9 +66,10 @@ def run(rounds: int, *, quick: bool, out: Path | None) -> None:
         out.write_text(table.place(told, page), encoding="utf-8")
 
 
-def _minutes(rounds: int, seconds: int, warm_up: int) -> int:
+def _minutes(rounds: int, seconds: int, warm_up: int, titles: Sequence[str]) -> int:
     start = 4
-    total = rounds * sum(start + warm_up + seconds * len(loads) for *_, loads in PLAN)
+    loads = [loads for title, _, loads in PLAN if not titles or title in titles]
+    total = rounds * sum(start + warm_up + seconds * len(each) for each in loads)
     return max(1, round(total / 60))
 
 
@@ -77,6 +80,14 @@ def _parser() -> argparse.ArgumentParser:
         "The exit status is 0 whether marks hold or not.",
     )
     parser.add_argument("--quick", action="store_true", help="a second a load, to see that it runs")
+    parser.add_argument(
+        "--models",
+        nargs="+",
+        choices=sorted({title for title, *_ in PLAN}),
+        default=(),
+        metavar="TITLE",
+        help="those to measure, by their titles in the report (default: all)",
+    )
     parser.add_argument(
         "--rounds", type=_positive, default=3, metavar="N", help="rounds to run (default: 3)"
     )

@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from bench.models import BOOSTING, FOREST
+from bench.models import BOOSTING, COLUMNS, FOREST, HISTOGRAM, TEXTS
 from bench.rounds import (
     BESIDE,
     ONE_ROW_1,
@@ -18,6 +18,7 @@ from bench.rounds import (
     ROWS_JSON,
     RSS,
     START,
+    V2_ROW_32,
     Figures,
     Key,
 )
@@ -111,6 +112,23 @@ MARKS = (
         _to(STOCK, FOREST, ONE_ROW_32, RATE),
         bound=60,
         least=True,
+    ),
+    Mark(
+        "requests/s of v2, one row, 32 connections",
+        "times stock's v2",
+        _to(STOCK, BOOSTING, V2_ROW_32, RATE),
+        bound=30,
+        least=True,
+    ),
+    *(
+        Mark(
+            f"requests/s of the {title}, one row, 32 connections",
+            OF_STOCK,
+            _to(STOCK, title, ONE_ROW_32, RATE),
+            bound=15,
+            least=True,
+        )
+        for title in (HISTOGRAM, COLUMNS, TEXTS)
     ),
     Mark(
         "p50, one row, 1 connection",

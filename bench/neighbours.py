@@ -37,7 +37,7 @@ def main() -> int:
     os.sched_setaffinity(0, {load_cpu})
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        fitted = models.fit(folder / "fitted")
+        fitted = models.fit(folder / "fitted", (FOREST, LINEAR))
         served = _served(fitted, folder / "served")
         server = ServerProcess(served, log=folder / "log")
         with pinned(server_cpu):

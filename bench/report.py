@@ -63,7 +63,10 @@ def _median(rounds: Sequence[Figures], key: Key, to: Key | None = None) -> float
 def _marks(rounds: Sequence[Figures]) -> list[Row]:
     rows: list[Row] = []
     for mark in MARKS:
-        ratios = mark.ratios(rounds)
+        try:
+            ratios = mark.ratios(rounds)
+        except KeyError:  # of a model that was not measured
+            continue
         spread = " to ".join(figures(min(ratios), max(ratios)))
         holds = "yes" if mark.holds(rounds) else "no"
         rows.append((mark.name, mark.asked, *figures(statistics.median(ratios)), spread, holds))

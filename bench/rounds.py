@@ -1,13 +1,23 @@
 """A round: every server once, and what was measured of it."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from bench import cpus, servers
-from bench.models import BOOSTING, CSV, FOREST, JSON, LINEAR, Model
+from bench.models import (
+    BOOSTING,
+    COLUMNS,
+    CSV,
+    FOREST,
+    HISTOGRAM,
+    JSON,
+    LINEAR,
+    TEXTS,
+    Model,
+)
 from bench.servers import CEILING, OURS, STOCK, Running
 from bench.wrk import Load, Request, Wrk
 
@@ -19,6 +29,7 @@ RSS = "RSS after the run [MB]"
 
 ONE_ROW_1 = "one row, 1 connection"
 ONE_ROW_32 = "one row, 32 connections"
+V2_ROW_32 = "one row of v2, 32 connections"
 ROWS_JSON = "1,000 rows of JSON, 1 connection"
 ROWS_CSV = "1,000 rows of CSV, 1 connection"
 QUIET = "one row, 4 connections"
@@ -45,6 +56,7 @@ class Traffic:
     rows: int = 1
     connections: int = 1
     media_type: str = JSON
+    is_v2: bool = False
     batch_rows: int = 0
     figures: tuple[str, ...] = (RATE, P50, P99)
 
@@ -52,6 +64,7 @@ class Traffic:
 TRAFFIC = {
     ONE_ROW_1: Traffic(),
     ONE_ROW_32: Traffic(connections=32),
+    V2_ROW_32: Traffic(connections=32, is_v2=True),
     ROWS_JSON: Traffic(rows=1000, figures=(P50,)),
     ROWS_CSV: Traffic(rows=1000, media_type=CSV, figures=(P50,)),
     QUIET: Traffic(connections=4, figures=(P99,)),
@@ -59,13 +72,19 @@ TRAFFIC = {
 }
 
 PLAN = (
-    (BOOSTING, OURS, (ONE_ROW_1, ONE_ROW_32, ROWS_JSON, ROWS_CSV, QUIET, BESIDE)),
+    (BOOSTING, OURS, (ONE_ROW_1, ONE_ROW_32, V2_ROW_32, ROWS_JSON, ROWS_CSV, QUIET, BESIDE)),
     (BOOSTING, CEILING, (ONE_ROW_1, ONE_ROW_32)),
-    (BOOSTING, STOCK, (ONE_ROW_1, ONE_ROW_32, ROWS_JSON)),
+    (BOOSTING, STOCK, (ONE_ROW_1, ONE_ROW_32, V2_ROW_32, ROWS_JSON)),
     (FOREST, OURS, (ONE_ROW_32,)),
     (FOREST, STOCK, (ONE_ROW_32,)),
     (LINEAR, OURS, (ONE_ROW_32,)),
     (LINEAR, STOCK, (ONE_ROW_32,)),
+    (HISTOGRAM, OURS, (ONE_ROW_32,)),
+    (HISTOGRAM, STOCK, (ONE_ROW_32,)),
+    (COLUMNS, OURS, (ONE_ROW_32,)),
+    (COLUMNS, STOCK, (ONE_ROW_32,)),
+    (TEXTS, OURS, (ONE_ROW_32,)),
+    (TEXTS, STOCK, (ONE_ROW_32,)),
 )
 """This server comes first: the ceiling answers with as many bytes as it did."""
 
@@ -79,6 +98,8 @@ class Bench:
         For scripts and logs.
     seconds, warm_up_seconds : int
         How long each load is measured, and run before anything is measured.
+    titles : collection of str, optional
+        Of the models that are served; of all by default.
 
     Raises
     ------
@@ -91,10 +112,12 @@ class Bench:
         folder: Path,
         seconds: int,
         warm_up_seconds: int,
+        titles: Collection[str] = (),
     ) -> None:
         self._folder = folder
         self._seconds = seconds
         self._warm_up_seconds = warm_up_seconds
+        self._plan = [each for each in PLAN if not titles or each[0] in titles]
         self._wrk = Wrk(folder)
         self._cpu, *_, load_cpu = cpus.usable()
         os.sched_setaffinity(0, {load_cpu})
@@ -116,7 +139,7 @@ class Bench:
         """
         figures: Figures = {}
         length = 0
-        for title, server, loads in PLAN:
+        for title, server, loads in self._plan:
             model = models[title]
             tell(f"{title}, {server}: starting and warming up")
             with servers.start(server, model, self._cpu, self._folder, length) as running:
@@ -135,6 +158,8 @@ class Bench:
 
     def _measure(self, running: Running, model: Model, traffic: Traffic) -> Load:
         request = _request(running, model, traffic.rows, traffic.media_type)
+        if traffic.is_v2:
+            request = Request(running.infer_url, model.infer_body(traffic.rows), JSON)
         if not traffic.batch_rows:
             return self._wrk.run(request, traffic.connections, self._seconds)
         batch = _request(running, model, traffic.batch_rows, JSON)

@@ -25,8 +25,8 @@ class Running:
 
     Attributes
     ----------
-    url : str
-        The route that predicts.
+    url, infer_url : str
+        The routes that predict, of v1 and of v2.
     answer : bytes
         The body of its first 200, for one row.
     start_s : float
@@ -35,6 +35,7 @@ class Running:
     """
 
     url: str
+    infer_url: str
     answer: bytes
     start_s: float
     process: Process
@@ -71,8 +72,9 @@ def start(
     try:
         port = stock_port or int(process.serving()["http_port"])
         answer = _first_answer(process, port, model)
-        url = f"http://{HOST}:{port}{model.path}"
-        running = Running(url, answer, time.perf_counter() - began, process)
+        took_s = time.perf_counter() - began
+        url = f"http://{HOST}:{port}"
+        running = Running(f"{url}{model.path}", f"{url}{model.infer_path}", answer, took_s, process)
         if server != CEILING:
             model.check(answer)
         yield running
