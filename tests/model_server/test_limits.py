@@ -115,7 +115,7 @@ def test_a_compressed_body_is_no_way_around(server: ServerProcess) -> None:
     headers = {"content-type": "application/json", "content-encoding": "gzip"}
     bomb = gzip.compress(b" " * 10**7)
     answer = server.client.post("/v1/models/rooms:predict", content=bomb, headers=headers)
-    assert answer.status_code == 400
+    assert answer.status_code == 413
 
 
 def test_slow_senders_are_cut_off_and_others_are_not(models: Path, tmp_path: Path) -> None:
