@@ -168,4 +168,5 @@ class Bench:
 
 
 def _request(running: Running, model: Model, rows: int, media_type: str) -> Request:
-    return Request(running.url, model.body(rows, media_type), media_type)
+    body = model.stock_body(rows) if running.is_stock else model.body(rows, media_type)
+    return Request(running.url, body, media_type)

@@ -27,6 +27,8 @@ class Running:
     ----------
     url, infer_url : str
         The routes that predict, of v1 and of v2.
+    is_stock : bool
+        Whether it reads objects as stock KServe does.
     answer : bytes
         The body of its first 200, for one row.
     start_s : float
@@ -36,6 +38,7 @@ class Running:
 
     url: str
     infer_url: str
+    is_stock: bool
     answer: bytes
     start_s: float
     process: Process
@@ -71,10 +74,14 @@ def start(
         process.start()
     try:
         port = stock_port or int(process.serving()["http_port"])
-        answer = _first_answer(process, port, model)
+        body = model.stock_body(1) if server == STOCK else model.body(1, JSON)
+        answer = _first_answer(process, port, model.path, body)
         took_s = time.perf_counter() - began
         url = f"http://{HOST}:{port}"
-        running = Running(f"{url}{model.path}", f"{url}{model.infer_path}", answer, took_s, process)
+        running = Running(
+            *(f"{url}{model.path}", f"{url}{model.infer_path}", server == STOCK),
+            *(answer, took_s, process),
+        )
         if server != CEILING:
             model.check(answer)
         yield running
@@ -96,12 +103,11 @@ def _process(server: str, model: Model, log: Path, ceiling_length: int, stock_po
     return Process("bench.stock", *ports, *named, log=log)
 
 
-def _first_answer(process: Process, port: int, model: Model) -> bytes:
-    body = model.body(1, JSON)
+def _first_answer(process: Process, port: int, path: str, body: bytes) -> bytes:
     for _ in process.starting():
         connection = http.client.HTTPConnection(HOST, port, timeout=30)
         try:
-            connection.request("POST", model.path, body, {"content-type": JSON})
+            connection.request("POST", path, body, {"content-type": JSON})
             response = connection.getresponse()
             answer = response.read()
             if response.status == http.HTTPStatus.OK:
