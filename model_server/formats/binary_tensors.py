@@ -38,9 +38,8 @@ class BinaryData:
                 yield block
             return
         values = np.frombuffer(self._buffer, tensor.dtype)
-        step = max(BLOCK_CELLS // tensor.width, 1) * tensor.width
-        for begin in range(0, len(values), step):
-            yield values[begin : begin + step]
+        for begin in range(0, len(values), tensor.block_size):
+            yield values[begin : begin + tensor.block_size]
 
     def _texts(self, tensor: InputTensor) -> Iterator[str]:
         at, count = 0, 0

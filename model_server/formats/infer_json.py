@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 import msgspec
-import numpy as np
 import orjson
 
 from model_server.errors import BadRequest
@@ -22,6 +21,7 @@ from model_server.formats.json_text import ListText
 from model_server.formats.plain_rows import DECODE_ERRORS
 from model_server.formats.tensors import (
     BYTES,
+    MOST_DIMENSIONS,
     MOST_TENSORS,
     Cells,
     InferRequest,
@@ -35,9 +35,9 @@ from model_server.model.outputs import Answers
 _NO_DATA = msgspec.Raw()
 _LIST_OF_LISTS = re.compile(rb"\[[ \t\n\r]*\[")
 _DIMENSION = Annotated[int, msgspec.Meta(ge=-(2**62), le=2**62)]
-_MOST_DIMENSIONS = 64
 _VALUE_BYTES = 256 * 1024
 """No value that is an object means anything, and no longer one is looked at."""
+
 _ITEMS: dict[str, type] = {"b": bool, "f": float, "i": int, "u": int, "O": str}
 _FLAT = {kind: msgspec.json.Decoder(list[item]) for kind, item in _ITEMS.items()}  # type: ignore[valid-type]
 _NESTED = {
@@ -60,7 +60,7 @@ class _Output(msgspec.Struct):
 
 class _Input(msgspec.Struct):
     name: str
-    shape: Annotated[list[_DIMENSION], msgspec.Meta(min_length=1, max_length=_MOST_DIMENSIONS)]
+    shape: Annotated[list[_DIMENSION], msgspec.Meta(min_length=1, max_length=MOST_DIMENSIONS)]
     datatype: str
     data: msgspec.Raw = _NO_DATA
     parameters: _BinaryFlags | None = None
@@ -254,16 +254,7 @@ def _value(tensor: InputTensor, value: Any, kind: str, place: int) -> Any:
 
 
 def _array(tensor: InputTensor, values: list[Any]) -> Cells:
-    if tensor.datatype == BYTES:
-        return values
-    dtype = tensor.dtype
-    try:
-        if dtype.kind != "f" or dtype.itemsize == 8:
-            return np.array(values, dtype)
-        with np.errstate(over="ignore"):  # what is infinite then is refused as that
-            return np.array(values, dtype)
-    except OverflowError:
-        raise tensor.wrong(f"a value is beyond {tensor.datatype}") from None
+    return values if tensor.datatype == BYTES else tensor.numbers(values)
 
 
 @dataclass(slots=True)

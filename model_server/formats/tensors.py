@@ -38,6 +38,9 @@ DTYPES: dict[str, np.dtype[Any]] = {
 MOST_TENSORS = 10_000
 """That a request has, and outputs that it asks for."""
 
+MOST_DIMENSIONS = 64
+"""NumPy's."""
+
 BLOCK_CELLS = 4096
 
 _INPUT_TYPES = {"boolean": "BOOL", "integer": "INT64", "number": "FP64", "vector": "FP64"}
@@ -97,6 +100,11 @@ class InputTensor:
         return self.shape[1] if len(self.shape) > 1 else 1
 
     @property
+    def block_size(self) -> int:
+        """How many values are read at a time: those of whole rows."""
+        return max(BLOCK_CELLS // self.width, 1) * self.width
+
+    @property
     def dtype(self) -> np.dtype[Any]:
         """That of its datatype.
 
@@ -120,6 +128,23 @@ class InputTensor:
         if self.shape and min(self.shape) < 0:
             raise self.wrong(f"its shape {self.shape} has a negative dimension")
         self.data.check(self)
+
+    def numbers(self, values: Sequence[Any]) -> npt.NDArray[Any]:
+        """Return values of Python's as this datatype has them.
+
+        Raises
+        ------
+        BadRequest
+            If one is beyond it.
+        """
+        dtype = self.dtype
+        try:
+            if dtype.kind != "f" or dtype.itemsize == 8:
+                return np.array(values, dtype)
+            with np.errstate(over="ignore"):  # what is infinite then is refused as that
+                return np.array(values, dtype)
+        except OverflowError:
+            raise self.wrong(f"a value is beyond {self.datatype}") from None
 
     def wrong(self, problem: str) -> BadRequest:
         """Return the error of this tensor."""

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from google.protobuf.message import DecodeError
 from kserve.protocol.grpc.grpc_predict_v2_pb2 import ModelInferRequest, ModelInferResponse
 
@@ -18,8 +17,8 @@ from model_server.errors import BadRequest
 from model_server.formats.binary_tensors import BinaryData, binary, decoded
 from model_server.formats.codec import NUMBER_BYTES
 from model_server.formats.tensors import (
-    BLOCK_CELLS,
     BYTES,
+    MOST_DIMENSIONS,
     MOST_TENSORS,
     Cells,
     InferRequest,
@@ -29,7 +28,6 @@ from model_server.formats.tensors import (
 from model_server.inference.in_flight import need
 from model_server.model.outputs import Answers
 
-_MOST_DIMENSIONS = 64
 _PARAMETER_BYTES = 300
 _PARSED = 20
 """So many times its length a message takes, as integers of one byte are parsed to eight, twice."""
@@ -89,8 +87,8 @@ def read(message: ModelInferRequest) -> InferRequest:
         raise BadRequest(f"{len(message.inputs)} inputs, and {len(raw)} raw_input_contents")
     inputs = []
     for place, told in enumerate(message.inputs):
-        if len(told.shape) > _MOST_DIMENSIONS:
-            raise BadRequest(f"an input has at most {_MOST_DIMENSIONS} dimensions")
+        if len(told.shape) > MOST_DIMENSIONS:
+            raise BadRequest(f"an input has at most {MOST_DIMENSIONS} dimensions")
         tensor = InputTensor(told.name, told.datatype, list(told.shape), _NOTHING)
         listed = told.contents.ListFields()
         if raw and listed:
@@ -123,19 +121,12 @@ class _ListedData:
     def blocks(self, tensor: InputTensor) -> Iterator[Cells]:
         """See `Data.blocks`."""
         values = next(iter(self._listed.values()), ())
-        step = max(BLOCK_CELLS // max(tensor.width, 1), 1) * max(tensor.width, 1)
-        for begin in range(0, len(values), step):
-            some = values[begin : begin + step]
+        for begin in range(0, len(values), tensor.block_size):
+            some = values[begin : begin + tensor.block_size]
             if tensor.datatype == BYTES:
                 yield [decoded(text, tensor, place) for place, text in enumerate(some, begin)]
             else:
-                yield self._array(tensor, some)
-
-    def _array(self, tensor: InputTensor, some: Any) -> Cells:
-        try:
-            return np.array(some, tensor.dtype)
-        except OverflowError:
-            raise tensor.wrong(f"a value is beyond {tensor.datatype}") from None
+                yield tensor.numbers(some)
 
 
 @dataclass(slots=True)

@@ -158,9 +158,7 @@ def _classification(graph: Operators) -> None:
         probabilities = graph.add("Softmax", sums, axis=1)
         graph.label(graph.first_largest(sums))
     elif loss in ("Logloss", "CrossEntropy"):
-        second = graph.add("Sigmoid", sums)
-        first = graph.add("Sub", np.array(1.0), second)
-        probabilities = graph.add("Concat", first, second, axis=1)
+        probabilities = graph.both(graph.add("Sigmoid", sums))
         graph.label(graph.chosen(sums, 2))
     else:
         raise NotImplementedError(f"classes by {loss}")

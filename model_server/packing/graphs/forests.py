@@ -213,9 +213,7 @@ def _classify(graph: Operators, raw: str, second: str) -> None:
         return
     if type(graph.estimator._loss).__name__ == "ExponentialLoss":
         raw = graph.add("Mul", raw, graph.constant(np.array(2.0)))
-    probability = graph.add("Sigmoid", raw)
-    other = graph.add("Sub", graph.constant(np.array(1.0)), probability)
-    graph.add("Concat", other, probability, out=graph.outputs[1], axis=1)
+    graph.both(graph.add("Sigmoid", raw), graph.outputs[1])
 
 
 def _isolation(graph: Operators) -> None:

@@ -169,8 +169,7 @@ def _classification(graph: Operators) -> None:
     else:
         raise NotImplementedError(f"classes by {head.get('objective', 'an objective of its own')}")
     if name == "binary":
-        first = graph.add("Sub", np.array(1.0), probabilities)
-        probabilities = graph.add("Concat", first, probabilities, axis=1)
+        probabilities = graph.both(probabilities)
     graph.label(graph.first_largest(probabilities))
     graph.add("Identity", probabilities, out=graph.outputs[1])
 

@@ -153,6 +153,11 @@ class Operators:
         """Add the place of the first of the largest scores of each row."""
         return self.add("ArgMax", scores, axis=1, keepdims=0, select_last_index=0)
 
+    def both(self, second: str, out: str | None = None) -> str:
+        """Add the probabilities of two classes, of shape (n_rows, 2), from those of the second."""
+        first = self.add("Sub", np.array(1.0), second)
+        return self.add("Concat", first, second, out=out, axis=1)
+
     def rounded(self) -> str:
         """Add the inputs as scikit-learn's own trees compare them: float32, in doubles."""
         return self.cast(self.cast(self.X, TensorProto.FLOAT), TensorProto.DOUBLE)
