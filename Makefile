@@ -38,10 +38,10 @@ UNUSED := aiohappyeyeballs aiohttp aiohttp-retry aiosignal attrs cffi cryptograp
 without = $(addprefix --no-emit-package ,$(1))
 
 lock: install ## Resolve the requirements again, with hashes
-	@$(LOCK) --extra sklearn --group dev --group sbom pyproject.toml --output-file requirements/dev.txt
-	@$(LOCK) --extra sklearn --group run --constraint requirements/dev.txt pyproject.toml --output-file requirements/run.txt
-	@$(LOCK) --extra sklearn --constraint requirements/dev.txt $(call without,$(UNUSED) pillow) pyproject.toml --output-file requirements/server.txt
-	@$(LOCK) --extra sklearn --group training --constraint requirements/dev.txt $(call without,$(UNUSED)) pyproject.toml --output-file requirements/training.txt
+	@$(LOCK) --extra docs --extra sklearn --group dev --group sbom pyproject.toml --output-file requirements/dev.txt
+	@$(LOCK) --extra docs --extra sklearn --group run --constraint requirements/dev.txt pyproject.toml --output-file requirements/run.txt
+	@$(LOCK) --extra docs --extra sklearn --constraint requirements/dev.txt $(call without,$(UNUSED) pillow) pyproject.toml --output-file requirements/server.txt
+	@$(LOCK) --extra docs --extra sklearn --group training --constraint requirements/dev.txt $(call without,$(UNUSED)) pyproject.toml --output-file requirements/training.txt
 	@$(LOCK) --group application --constraint requirements/dev.txt --output-file requirements/application.txt
 	@$(LOCK) --group sbom --constraint requirements/dev.txt --output-file requirements/sbom.txt
 	@echo uv | $(LOCK) --constraint requirements/dev.txt --output-file requirements/uv.txt -
@@ -78,7 +78,7 @@ bounds: bounds-lowest-direct bounds-highest ## Try the oldest and the newest pac
 bounds-%: install
 	@echo "bounds: tests with the packages of --resolution $*"
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
-	  $(UV) pip compile --quiet --resolution $* --extra sklearn --group test pyproject.toml --output-file $$folder/lock && \
+	  $(UV) pip compile --quiet --resolution $* --extra docs --extra sklearn --group test pyproject.toml --output-file $$folder/lock && \
 	  $(PYTHON) requirements/uv_as_pip.py $$folder/venv pip sync --quiet $$folder/lock && \
 	  HYPOTHESIS_STORAGE_DIRECTORY=$$folder/hypothesis $$folder/venv/bin/pytest -q $(BOUNDS_TESTS)
 

@@ -13,8 +13,8 @@ import socket
 import uvloop
 from starlette.applications import Starlette
 
+from application.asgi import StreamedApplication
 from application.settings import Settings
-from model_server.http.asgi import StreamedApplication
 from model_server.http.limits import Limits
 from model_server.http.listener import Listener, listen
 from model_server.http.roster import Roster

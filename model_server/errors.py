@@ -8,6 +8,7 @@
     └── RequestError            the request can't be answered; the client sees the message
         ├── BadRequest          400  INVALID_ARGUMENT
         ├── Unauthorized        401  UNAUTHENTICATED
+        ├── Forbidden           403  PERMISSION_DENIED
         ├── NotOffered          404  UNIMPLEMENTED
         ├── ModelNotFound       404  NOT_FOUND
         ├── MethodNotAllowed    405
@@ -119,6 +120,13 @@ class Unauthorized(RequestError):
     status = 401
     grpc_status = "UNAUTHENTICATED"
     headers = ((b"www-authenticate", b"Bearer"),)
+
+
+class Forbidden(RequestError):
+    """Pages of this origin may not ask."""
+
+    status = 403
+    grpc_status = "PERMISSION_DENIED"
 
 
 class NotOffered(RequestError):

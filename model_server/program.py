@@ -6,10 +6,10 @@ import os
 import signal
 import sys
 
-from model_server.kserve.deferred_imports import deferred
+from model_server.kserve.deferred_imports import deferred, own_code_deferred
 
-with deferred("pandas"):
-    import kserve  # noqa: F401 - a third of its import time is pandas, which no v1 or v2 route uses
+with own_code_deferred("fastapi", "kserve"), deferred("httpx"), deferred("pandas"):
+    import kserve.model  # noqa: F401 - two thirds of a start were imports of what no route uses
 
 from model_server import logs, memory, settings
 from model_server.errors import ModelServerError

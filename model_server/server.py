@@ -12,16 +12,18 @@ import grpc
 import uvloop
 
 from model_server import overrides
-from model_server.http.allowed_routes import AllowedRoutes
-from model_server.http.asgi import Application
 from model_server.http.authentication import Authentication, Tokens
-from model_server.http.content_codings import Unpacking
-from model_server.http.fast_path import FastPath
+from model_server.http.content_codings import ContentCodings
+from model_server.http.cross_origin import CrossOrigin
+from model_server.http.docs_page import DocsPage
 from model_server.http.health_routes import HealthRoutes
 from model_server.http.limits import Limits
 from model_server.http.listener import Listener, listen
 from model_server.http.messages import Handler
+from model_server.http.openapi import OpenAPI
+from model_server.http.predictions import Predictions
 from model_server.http.roster import Roster
+from model_server.http.router import Route, Router
 from model_server.http.service import Service
 from model_server.http.tls import Certificate
 from model_server.inference import memory_budget
@@ -29,12 +31,15 @@ from model_server.inference.health import Health
 from model_server.inference.in_flight import InFlightLimiter
 from model_server.inference.memory_budget import MemoryBudget
 from model_server.kserve import grpc as kserve_grpc
-from model_server.kserve import rest
+from model_server.kserve import metadata
+from model_server.kserve import repository as kserve_repository
 from model_server.kserve.histograms import StageHistograms
+from model_server.kserve.model_routes import ModelRoutes
 from model_server.kserve.predictor import BrokenPredictor, Predictor
 from model_server.kserve.reception import Reception
 from model_server.kserve.repository import Repository
 from model_server.metrics import CONNECTIONS
+from model_server.mlflow.routes import ScoringServer
 from model_server.sagemaker.routes import Platform
 from model_server.settings import Settings
 from model_server.threads import Threads
@@ -60,8 +65,7 @@ def check_packages() -> None:
     ------
     ModelServerError
     """
-    overriding = (BrokenPredictor, Predictor, Repository, rest.BytesDataPlane)
-    overrides.check(overriding, rest.USED)
+    overrides.check((BrokenPredictor, Predictor, Repository), kserve_repository.USED)
 
 
 class Server:
@@ -83,13 +87,14 @@ class Server:
         self._settings = settings
         self._repository = repository
         self._health = Health()
-        self._dataplane = rest.BytesDataPlane(repository, self._health)
         self._limiter = InFlightLimiter(settings.requests_limit, settings.bytes_limit)
         self._budget = None if settings.bytes_limit else MemoryBudget(self._limiter)
         self._tokens = None if settings.token_file is None else Tokens(settings.token_file)
         self._certificate = None
         if settings.ssl_certfile is not None and settings.ssl_keyfile is not None:
             self._certificate = Certificate(settings.ssl_certfile, settings.ssl_keyfile)
+        self._cross_origin = CrossOrigin(settings.cors_origins) if settings.cors_origins else None
+        self._routes = self._all_routes()
 
     def start(self, on_serving: Callable[[int], None]) -> None:
         """Serve until a signal.
@@ -180,13 +185,23 @@ class Server:
         return Listener(
             Service(
                 handler=self.handler(),
-                authentication=None if self._tokens is None else Authentication(self._tokens),
+                authentication=self._authentication(),
                 limits=limits,
                 limiter=self._limiter,
                 roster=roster,
                 health=self._health,
                 certificate=self._certificate,
+                cross_origin=self._cross_origin,
             )
+        )
+
+    def _authentication(self) -> Authentication | None:
+        if self._tokens is None:
+            return None
+        return Authentication(
+            self._tokens,
+            (route.path for route in self._routes if route.operation.is_open),
+            preflights=self._cross_origin is not None,
         )
 
     def _health_listener(self) -> Listener:
@@ -194,7 +209,7 @@ class Server:
         limiter = InFlightLimiter(_PROBES, _PROBE_BYTES)
         return Listener(
             Service(
-                handler=HealthRoutes(self._health, self._repository.served),
+                handler=Router(self._health_routes()),
                 authentication=None,
                 limits=Limits(_PROBES, _PROBE_BYTES, _PROBE_BYTES, _PROBE_S, _PROBE_S),
                 limiter=limiter,
@@ -205,40 +220,51 @@ class Server:
         )
 
     def handler(self) -> Handler:
-        """Return what answers a request: from the outermost, predictions, then all else.
-
-        KServe's routes come last and only those that are allowed.
-        """
-        settings = self._settings
+        """Return what answers a request."""
         StageHistograms(self._repository.served).register()
-        kserve_app = rest.application(self._repository, self._dataplane)
-        routes = [*rest.ROUTES, *(rest.REPOSITORY_ROUTES if settings.repository_api else ())]
-        platform = None
+        limit_bytes = self._settings.body_limit_bytes
+        handler: Handler = ContentCodings(Router(self._routes), self._limiter, limit_bytes)
+        return handler if self._cross_origin is None else self._cross_origin.before(handler)
+
+    def _all_routes(self) -> list[Route]:
+        """Return all that is answered on the main port."""
+        settings, repository = self._settings, self._repository
+        predictions = Predictions(repository.served, repository.unserved)
+        models = ModelRoutes(repository, self._health, repository_api=settings.repository_api)
+        routes = [*predictions.routes(), *self._health_routes(), *models.routes()]
+        if settings.mlflow:
+            model = repository.only(settings.invocations)
+            routes += ScoringServer(repository, self._health, predictions, model).routes()
         if settings.sagemaker:
-            platform = Platform(settings, self._repository, self._health)
-            routes += platform.add_routes(kserve_app)
-        rest.describe_only(kserve_app, routes)
-        served = self._repository.served
-        others = AllowedRoutes(Application(kserve_app), routes)
-        otherwise = HealthRoutes(self._health, served, others)
-        handler: Handler = FastPath(otherwise, served, self._repository.unserved)
-        if platform is not None:
-            handler = platform.invocations(handler)
-        return Unpacking(handler, self._limiter, settings.body_limit_bytes)
+            routes += Platform(settings, repository, self._health, predictions).routes()
+        if settings.docs:
+            routes += DocsPage(metadata.NAME).routes()
+        described = OpenAPI(
+            {"title": metadata.NAME, "version": metadata.VERSION},
+            routes,
+            repository.served,
+            bearer=self._tokens is not None,
+            is_open=settings.docs,
+        )
+        return [*routes, *described.routes()]
+
+    def _health_routes(self) -> list[Route]:
+        repository = self._repository
+        return HealthRoutes(self._health, repository.served, repository.unserved).routes()
 
     def _grpc(self, limits: Limits) -> tuple[grpc.aio.Server | None, int | None]:
         """Return the gRPC server and the port that it has."""
         settings = self._settings
         if not settings.grpc:
             return None, None
-        interceptor = kserve_grpc.Interceptor(
-            self._limiter,
+        calls = kserve_grpc.Calls(
+            self._repository,
+            self._health,
             self._tokens,
             Reception(self._limiter, limits.body_bytes, limits.body_timeout_s),
-            self._repository,
             repository_api=settings.repository_api,
         )
-        server = kserve_grpc.server(self._dataplane, self._repository, interceptor, limits)
+        server = kserve_grpc.server(calls, limits)
         address = f"[::]:{settings.grpc_port}"
         if self._certificate is None:
             port = server.add_insecure_port(address)

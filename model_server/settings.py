@@ -45,6 +45,19 @@ def _pins(given: Any) -> Any:
     return pins
 
 
+def _origins(given: Any) -> Any:
+    """Read each ``https://pages.example``: a list from flags, parted by commas from a variable."""
+    origins = []
+    for text in given.split(",") if isinstance(given, str) else given:
+        origin = text.strip().lower()
+        if origin != "*" and not re.fullmatch(
+            r"https?://(\[[0-9a-f:.]+\]|[^/\s:@?#]+)(:\d+)?", origin
+        ):
+            raise ValueError(f"{text!r:.80} is not *, nor an origin such as https://pages.example")
+        origins.append(origin)
+    return tuple(origins)
+
+
 Port = Annotated[int, Field(ge=0, le=65535)]
 Limit = Annotated[int, Field(ge=1)]
 LimitOrNone = Annotated[int, Field(ge=0)]
@@ -55,6 +68,7 @@ SecondsOrNone = Annotated[int, Field(ge=0, le=_DAY_S)]
 Milliseconds = Annotated[int, Field(ge=0, le=_DAY_S * 1000)]
 Level = Literal["debug", "info", "warning", "error"]
 Pins = Annotated[dict[str, str], BeforeValidator(_pins, json_schema_input_type=str)]
+Origins = Annotated[tuple[str, ...], BeforeValidator(_origins, json_schema_input_type=str)]
 
 
 class Settings(BaseModel):
@@ -93,6 +107,15 @@ class Settings(BaseModel):
     repository_api: bool = Field(
         default=False,
         description="let requests unload models and load them again from their directories",
+    )
+    cors_origins: Origins = Field(
+        (),
+        description="origin whose pages may ask from a browser, such as https://pages.example; "
+        "once for each, * is any",
+    )
+    docs: bool = Field(
+        default=False,
+        description="serve pages of the API on /docs; they and /openapi.json need no token then",
     )
     token_file: Path | None = Field(
         None,
@@ -139,6 +162,11 @@ class Settings(BaseModel):
         "time",
     )
 
+    mlflow: bool = Field(
+        default=False,
+        description="answer the routes of MLflow's scoring server as well: /invocations, /ping, "
+        "/health, /version",
+    )
     sagemaker: bool = Field(default=False, description="answer Amazon SageMaker's routes as well")
     sagemaker_models: Path = Field(
         Path("/opt/ml/model"),
@@ -191,6 +219,8 @@ class Settings(BaseModel):
     def _go_together(self) -> Self:
         if (self.ssl_certfile is None) != (self.ssl_keyfile is None):
             raise ValueError("--ssl-certfile and --ssl-keyfile go together: set both or none")
+        if self.mlflow and self.sagemaker:
+            raise ValueError("--mlflow and --sagemaker have routes in common: set one of them")
         ports = [("--http-port", self.http_port), ("--health-port", self.health_port)]
         if self.grpc:
             ports.append(("--grpc-port", self.grpc_port))
@@ -211,9 +241,14 @@ _KINDS: dict[Any, tuple[str, str]] = {
     Path: ("PATH", "a path"),
     Path | None: ("PATH", "a path"),
     Level: (f"{{{','.join(get_args(Level))}}}", f"one of {', '.join(get_args(Level))}"),
+    tuple[str, ...]: ("ORIGIN", "an origin"),
     dict[str, str]: ("NAME=sha256:...", "name=sha256:<64 hexadecimal digits>"),
 }
 """By its type, how a value is written in the help, and what it must be."""
+
+
+_NOTHING: tuple[Any, ...] = (None, "", {}, ())
+"""Defaults that are told as none."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -272,12 +307,12 @@ def _parser() -> _Parser:
         flags = [_flag(name)]
         if name.startswith("ssl_"):
             flags.append("--" + name)  # as KServe writes them
-        default = "none" if field.default in (None, "", {}) else field.default
+        default = "none" if field.default in _NOTHING else field.default
         notes = [*filter(None, [_bounds(field)]), f"default: {default}"]
         options: dict[str, Any] = {"metavar": _KINDS[field.annotation][0]}
         if field.annotation is bool:
             options = {"action": argparse.BooleanOptionalAction}
-        elif isinstance(field.default, dict):
+        elif isinstance(field.default, dict | tuple):
             options["action"] = "append"
         parser.add_argument(*flags, help=f"{field.description} ({'; '.join(notes)})", **options)
     return parser

@@ -15,6 +15,7 @@ from model_server.formats.codec import Reader, Writer
 from model_server.formats.csv import CSVReader, CSVWriter
 from model_server.formats.json import JSONReader, JSONWriter
 from model_server.formats.json_lines import JSONLinesReader, JSONLinesWriter
+from model_server.formats.mlflow_json import MLflowReader
 
 _DEFAULT = media_types.JSON
 
@@ -23,6 +24,9 @@ READERS: dict[str, Reader] = {
     media_types.CSV: CSVReader(),
     media_types.JSON_LINES: JSONLinesReader(),
 }
+
+MLFLOW_READERS: dict[str, Reader] = {**READERS, media_types.JSON: MLflowReader()}
+"""Where JSON may be MLflow's."""
 
 WRITERS: dict[str, Writer] = {
     writer.media_type: writer for writer in (JSONWriter(), CSVWriter(), JSONLinesWriter())
@@ -37,15 +41,22 @@ def returned(query: bytes) -> tuple[str, ...]:
 
 
 @functools.lru_cache(maxsize=128)
-def reader(content_type: str | None) -> Reader:
+def reader(content_type: str | None, *, mlflow: bool = False) -> Reader:
     """Return what reads bodies of a ``Content-Type``; JSON where there is none.
+
+    Parameters
+    ----------
+    content_type : str or None
+    mlflow : bool
+        Whether JSON may be MLflow's.
 
     Raises
     ------
     UnsupportedMedia
         If nothing does, or its charset is not UTF-8.
     """
-    found = READERS.get(_media_type(content_type))
+    readers = MLFLOW_READERS if mlflow else READERS
+    found = readers.get(_media_type(content_type))
     if found is None:
         raise UnsupportedMedia(
             f"can't read Content-Type {content_type!r:.80}; send {' or '.join(READERS)}"

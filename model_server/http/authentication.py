@@ -4,17 +4,17 @@ import codecs
 import hmac
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from model_server.errors import ModelServerError, Unauthorized
+from model_server.http.cross_origin import is_preflight
 from model_server.http.file_watch import FileWatch
 from model_server.http.messages import Request
 from model_server.metrics import REJECTED
 
 log = logging.getLogger("model_server")
 
-_OPEN = ("/", "/metrics", "/ping", "/v2/health/live", "/v2/health/ready")
 _TOKEN = re.compile(rb"[!-~]+")
 """What a header's value may hold; RFC 6750 has fewer characters."""
 
@@ -92,15 +92,20 @@ class Tokens:
 
 
 class Authentication:
-    """Lets requests with a token in, and those for health and metrics without one.
+    """Lets requests with a token in, and those of some paths without one.
 
     Parameters
     ----------
     tokens : Tokens
+    open_paths : iterable of str
+    preflights : bool
+        Whether browsers may ask what pages may send, which they do without a token.
     """
 
-    def __init__(self, tokens: Tokens) -> None:
+    def __init__(self, tokens: Tokens, open_paths: Iterable[str], *, preflights: bool) -> None:
         self._tokens = tokens
+        self._open_paths = frozenset(open_paths)
+        self._preflights = preflights
 
     def check(self, request: Request) -> None:
         """See that a request may come in.
@@ -109,6 +114,7 @@ class Authentication:
         ------
         Unauthorized
         """
-        if request.path not in _OPEN:
-            given = [value for name, value in request.headers if name == b"authorization"]
-            self._tokens.check(given)
+        if request.path in self._open_paths or (self._preflights and is_preflight(request)):
+            return
+        given = [value for name, value in request.headers if name == b"authorization"]
+        self._tokens.check(given)

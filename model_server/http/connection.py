@@ -361,6 +361,8 @@ class Connection(asyncio.Protocol):
         keeps = self._keeps(asked, response)
         line = CLOSE if not keeps else b"" if asked.request.version == "1.1" else _KEEP_ALIVE
         self._tell(asked.request, response)
+        if self._service.cross_origin is not None:
+            self._service.cross_origin.mark(asked.request, response)
         self._write(response, line, head_only=asked.request.method == "HEAD")
         self._finish_answer(keeps=keeps)
 

@@ -1,7 +1,6 @@
-"""An error as a response: ``{"error": "..."}``, of ours and of Starlette's."""
+"""An error as a response: ``{"error": "..."}``."""
 
 import orjson
-from starlette.responses import Response as StarletteResponse
 
 from model_server.errors import RequestError
 from model_server.formats import media_types
@@ -13,12 +12,6 @@ _JSON = media_types.JSON.encode()
 def body(error: RequestError) -> bytes:
     """Write the body of a response that tells an error, with what programs need of it."""
     return orjson.dumps({"error": str(error), **error.members})
-
-
-def response(error: RequestError) -> StarletteResponse:
-    """Return the response of an application of Starlette's."""
-    headers = {name.decode(): value.decode() for name, value in error.headers}
-    return StarletteResponse(body(error), error.status, headers, media_types.JSON)
 
 
 def answer(error: RequestError, *, close: bool = False) -> Response:

@@ -1,73 +1,106 @@
-"""Health and metrics, answered without KServe's application: probes ask for nothing else."""
+"""Health and metrics, for probes and scrapers."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
-import orjson
 from prometheus_client import REGISTRY, exposition
 
-from model_server.errors import ModelNotReady, NotOffered
-from model_server.formats import media_types
-from model_server.http.messages import Handler, Request, Response
+from model_server.errors import ModelNotFound, ModelNotReady, RequestError
+from model_server.http.messages import Request, Response
+from model_server.http.operation import TEXT, Operation, json_content, json_object
+from model_server.http.router import Route, json_response
 from model_server.inference.health import Health
 from model_server.inference.served import Served
 
-LIVE, READY, METRICS, MODEL = "/v2/health/live", "/v2/health/ready", "/metrics", "/v1/models/"
+_TAG = "Health"
+_TRUE = {"const": True}
+_LIVE = Operation(
+    tag=_TAG,
+    summary="Whether a restart would not help",
+    answer=json_content(json_object({"live": _TRUE})),
+    raises=(ModelNotReady,),
+    is_open=True,
+)
+_READY = Operation(
+    tag=_TAG,
+    summary="Whether any model can answer, and no stop is near",
+    answer=json_content(json_object({"ready": _TRUE})),
+    raises=(ModelNotReady,),
+    is_open=True,
+)
+_METRICS = Operation(
+    tag=_TAG,
+    summary="Metrics, for Prometheus",
+    answer={"text/plain": {"schema": TEXT}, "application/openmetrics-text": {"schema": TEXT}},
+    is_open=True,
+)
+_MODEL = Operation(
+    tag=_TAG,
+    summary="Whether a model can answer",
+    answer=json_content(json_object({"name": TEXT, "ready": _TRUE})),
+    raises=(ModelNotFound, ModelNotReady),
+)
 
-_JSON = [(b"content-type", media_types.JSON.encode())]
+LIVE, READY, METRICS = "/v2/health/live", "/v2/health/ready", "/metrics"
 
 
 class HealthRoutes:
-    """Handler of the health routes, that of a model among them, and of the metrics.
+    """What answers the health routes, those of a model among them, and the metrics.
 
     Parameters
     ----------
     health : Health
     models : mapping of str to Served
-    otherwise : handler, optional
-        Takes every other request; without it none is answered.
+    unserved : callable
+        Returns the error of a model of another name.
     """
 
     def __init__(
-        self, health: Health, models: Mapping[str, Served], otherwise: Handler | None = None
+        self,
+        health: Health,
+        models: Mapping[str, Served],
+        unserved: Callable[[str], RequestError] = ModelNotFound,
     ) -> None:
         self._health = health
         self._models = models
-        self._otherwise = otherwise
+        self._unserved = unserved
 
-    async def __call__(self, request: Request) -> Response:
-        """Answer a request.
+    def routes(self) -> list[Route]:
+        """Return their routes."""
+        return [
+            Route("GET", LIVE, self.live, _LIVE),
+            Route("GET", READY, self.ready, _READY),
+            Route("GET", METRICS, self.metrics, _METRICS),
+            Route("GET", "/v1/models/{name}", self.model, _MODEL),
+            Route("GET", "/v2/models/{name}/ready", self.model, _MODEL),
+            Route("GET", "/v2/models/{name}/versions/{version}/ready", self.model, _MODEL),
+        ]
 
-        Raises
-        ------
-        RequestError
-        """
-        if request.only_reads:
-            if request.path == LIVE:
-                return self._live()
-            if request.path == READY:
-                return self._ready()
-            if request.path == METRICS:
-                encode, content_type = exposition.choose_encoder(request.header(b"accept") or "")
-                return Response(200, [(b"content-type", content_type.encode())], encode(REGISTRY))
-            if (model := self._models.get(request.path.removeprefix(MODEL))) is not None:
-                return self._model(model)
-        if self._otherwise is None:
-            raise NotOffered(f"Not Found: {request.method} {request.path}")
-        return await self._otherwise(request)
-
-    def _live(self) -> Response:
+    async def live(self, _: Request) -> Response:
+        """See `Health.alive`."""
         if not self._health.alive:
             names = ", ".join(sorted(self._health.broken))
             raise ModelNotReady(f"the server is not live: {names} can't answer a golden row")
-        return Response(200, _JSON, b'{"live":true}')
+        return json_response({"live": True})
 
-    def _ready(self) -> Response:
+    async def ready(self, _: Request) -> Response:
+        """See `Health.ready`: any model is enough."""
         if not self._health.ready(self._models.values()):
             reason = "it stops" if self._health.stopping else "no model is"
             raise ModelNotReady(f"the server is not ready: {reason}")
-        return Response(200, _JSON, b'{"ready":true}')
+        return json_response({"ready": True})
 
-    def _model(self, model: Served) -> Response:
+    async def metrics(self, request: Request) -> Response:
+        """Tell the metrics, as Prometheus or OpenMetrics has them."""
+        encode, content_type = exposition.choose_encoder(request.header(b"accept") or "")
+        return Response(200, [(b"content-type", content_type.encode())], encode(REGISTRY))
+
+    async def model(self, _: Request, name: str, version: str | None = None) -> Response:
+        """Tell whether a model is ready."""
+        model = self._models.get(name)
+        if model is None:
+            raise self._unserved(name)
+        if version is not None:
+            model.check_version(version)
         if not self._health.ready([model]):
-            raise ModelNotReady(f"Model with name {model.name} is not ready.")
-        return Response(200, _JSON, orjson.dumps({"name": model.name, "ready": True}))
+            raise ModelNotReady(f"Model with name {name} is not ready.")
+        return json_response({"name": name, "ready": True})

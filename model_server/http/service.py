@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from model_server.http.authentication import Authentication
+from model_server.http.cross_origin import CrossOrigin
 from model_server.http.limits import Limits
 from model_server.http.messages import Handler
 from model_server.http.roster import Roster
@@ -34,6 +35,7 @@ class Service:
     health : Stopping
     certificate : Certificate or None
         For TLS.
+    cross_origin : CrossOrigin or None
     """
 
     handler: Handler
@@ -43,3 +45,4 @@ class Service:
     roster: Roster
     health: Stopping
     certificate: Certificate | None
+    cross_origin: CrossOrigin | None = None

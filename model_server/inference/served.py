@@ -111,7 +111,9 @@ class Served:
         try:
             begun_s = perf_counter()
             self._batcher.check(length_bytes)
-            names = self.signature.asked(asked or reader.asked(body))
+            names = self.signature.asked(reader.asked(body))
+            if asked:
+                names = self.signature.asked(asked)
             row_bytes = self._row_bytes(names, writer.number_bytes)
             need(self._reading_bytes(body, length_bytes, row_bytes))
             if length_bytes <= BLOCK_BYTES:
@@ -155,6 +157,11 @@ class Served:
     def platform(self) -> str:
         """What runs it."""
         return self._runtime.name
+
+    @property
+    def narrow(self) -> frozenset[str]:
+        """The features whose numbers it reads as float32."""
+        return self._runtime.narrow
 
     @property
     def stuck(self) -> bool:

@@ -1,39 +1,48 @@
-"""The gRPC server: KServe's v2 service behind our limits, with an error's right status."""
+"""The gRPC server: KServe's v2 service, health and reflection, with an error's right status.
+
+Each call reads its message itself: gRPC would read and parse it before anything of ours ran.
+
+Source: the Open Inference Protocol, ``inference_grpc.md``, and gRPC's ``health-checking.md``.
+"""
 
 import asyncio
-import functools
-from collections.abc import Awaitable, Callable, Iterable
-from typing import Any
+import logging
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import grpc
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 from grpc import StatusCode
-from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import (
-    add_GRPCInferenceServiceServicer_to_server,
-)
-from kserve.protocol.grpc.servicer import InferenceServicer
-from kserve.protocol.model_repository_extension import ModelRepositoryExtension
+from grpc_health.v1 import health_pb2
+from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
 
-from model_server.errors import BadRequest, NotOffered
+from model_server.errors import BadRequest, NotOffered, RequestError, Unexpected
 from model_server.formats.tensors import TensorReader
 from model_server.http.authentication import Tokens
 from model_server.http.limits import Limits
 from model_server.http.tls import Certificate
-from model_server.inference.in_flight import InFlightLimiter
-from model_server.kserve import infer_message
-from model_server.kserve.errors import ours
+from model_server.inference.health import Health
+from model_server.kserve import infer_message, metadata
 from model_server.kserve.infer_message import MessageWriter
 from model_server.kserve.peer import shut_down
 from model_server.kserve.reception import Reception
+from model_server.kserve.reflection import Reflection
 from model_server.kserve.repository import Repository
-from model_server.kserve.rest import BytesDataPlane
 from model_server.metrics import REJECTED
 
-_OPEN = ("ServerLive", "ServerReady")
-_CALLS = (*_OPEN, "ModelReady", "ServerMetadata", "ModelMetadata", "ModelInfer")
-_INFER = "ModelInfer"
+log = logging.getLogger("model_server")
+
+_INFERENCE = "inference.GRPCInferenceService"
+_HEALTH = "grpc.health.v1.Health"
+_REFLECTION = ("grpc.reflection.v1alpha.ServerReflection", "grpc.reflection.v1.ServerReflection")
+"""Two names for the same messages; clients try the second first."""
+
+_LIVENESS = "liveness"
+_WHOLE_SERVER = ("", "readiness", _INFERENCE)
+"""Services that health is asked of, beside each model by its name."""
+
 _TENSORS = TensorReader()
-_REPOSITORY_CALLS = ("RepositoryModelLoad", "RepositoryModelUnload")
 
 _CALLS_AT_A_TIME = 2048
 """Whatever they wait for, so that unread answers, and calls without a message, are bounded."""
@@ -50,108 +59,191 @@ client is told to open another, and how long calls may take after that. Probing 
 of 4 MiB and more to messages that nobody reads; without it core keeps 64 KiB of each.
 """
 
+Context: TypeAlias = "grpc.aio.ServicerContext[bytes, bytes]"
+Answer = Callable[[Context], Coroutine[Any, Any, bytes]]
 
-class Interceptor(grpc.aio.ServerInterceptor):
-    """What each call must pass before its message is read, and what its errors become.
+
+@dataclass(frozen=True)
+class _Call:
+    """A call that is small: its message, and what answers one; an open one needs no token."""
+
+    message: type[Message]
+    answer: Callable[[Any], Awaitable[Message]]
+    is_open: bool = False
+
+
+class Calls(grpc.GenericRpcHandler):
+    """What answers each call.
 
     Parameters
     ----------
-    limiter : InFlightLimiter
+    repository : Repository
+    health : Health
     tokens : Tokens, optional
     reception : Reception
         An answer may take as long to go as a message to come: who does not read it is cut off.
-    repository : Repository
     repository_api : bool
         Whether models may be loaded and unloaded.
     """
 
     def __init__(
         self,
-        limiter: InFlightLimiter,
+        repository: Repository,
+        health: Health,
         tokens: Tokens | None,
         reception: Reception,
-        repository: Repository,
         *,
         repository_api: bool,
     ) -> None:
-        self._limiter = limiter
+        self._repository = repository
+        self._health = health
+        self._limiter = reception.limiter
         self._tokens = tokens
         self._reception = reception
-        self._repository = repository
-        self._calls = (*_CALLS, *_REPOSITORY_CALLS) if repository_api else _CALLS
+        self._repository_api = repository_api
+        self._reflection = Reflection((_INFERENCE, _HEALTH, _REFLECTION[0]), reception)
+        self._handlers = self._made()
+        self._not_offered = self._unary(_not_offered)
 
-    async def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler | None]],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> grpc.RpcMethodHandler | None:
-        """Return what answers a call; gRPC would read its message before anything of ours ran."""
-        handler = await continuation(handler_call_details)
-        if handler is None:
-            return None
-        answer = functools.partial(self._answer, handler, handler_call_details)
-        return grpc.stream_unary_rpc_method_handler(answer)
+    def _made(self) -> dict[str, grpc.RpcMethodHandler]:
+        """Return the handlers of all calls by their paths."""
+        small = {
+            f"{_INFERENCE}/ServerMetadata": _Call(pb.ServerMetadataRequest, self._server_metadata),
+            f"{_INFERENCE}/ModelReady": _Call(pb.ModelReadyRequest, self._model_ready),
+            f"{_INFERENCE}/ModelMetadata": _Call(pb.ModelMetadataRequest, self._model_metadata),
+            f"{_HEALTH}/Check": _Call(health_pb2.HealthCheckRequest, self._check, is_open=True),
+        }
+        if self._repository_api:
+            load = _Call(pb.RepositoryModelLoadRequest, self._load)
+            unload = _Call(pb.RepositoryModelUnloadRequest, self._unload)
+            small[f"{_INFERENCE}/RepositoryModelLoad"] = load
+            small[f"{_INFERENCE}/RepositoryModelUnload"] = unload
+        handlers = {path: self._unary(self._asking(call)) for path, call in small.items()}
+        handlers[f"{_INFERENCE}/ServerLive"] = self._unary(self._live)
+        handlers[f"{_INFERENCE}/ServerReady"] = self._unary(self._ready)
+        handlers[f"{_INFERENCE}/ModelInfer"] = self._unary(self._infer)
+        reflect = grpc.stream_stream_rpc_method_handler(self._reflect)
+        handlers |= {f"{name}/ServerReflectionInfo": reflect for name in _REFLECTION}
+        return {f"/{path}": handler for path, handler in handlers.items()}
 
-    async def _answer(
-        self,
-        handler: grpc.RpcMethodHandler,
-        details: grpc.HandlerCallDetails,
-        _messages: Any,
-        context: grpc.aio.ServicerContext[bytes, bytes],
-    ) -> bytes:
-        """Answer a call, or end it with a status.
+    def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler:
+        """Return what answers a call."""
+        return self._handlers.get(details.method, self._not_offered)
+
+    def _unary(self, answer: Answer) -> grpc.RpcMethodHandler:
+        """Return what answers a call, or ends it with a status.
 
         An aborted call is kept with its frames until garbage is collected, so no message is in
         this one, and none of the error's is kept.
         """
-        try:
-            answer = await self._admit(handler, details, context)
-        except Exception as error:  # noqa: BLE001 - the client gets a status, the log the rest
-            told = ours(error)
-            status, words = StatusCode[told.grpc_status], str(told)
-            del told
-        else:
-            self._see_off(answer, context)
-            return answer
-        return await context.abort(status, words)
 
-    async def _admit(
-        self,
-        handler: grpc.RpcMethodHandler,
-        details: grpc.HandlerCallDetails,
-        context: grpc.aio.ServicerContext[bytes, bytes],
-    ) -> bytes:
-        """Answer a call that may come in, within the limits."""
-        name = details.method.rpartition("/")[2]
-        if name in _OPEN:
-            return await _ask(handler, handler.request_deserializer(b""), context)
-        if name not in self._calls:
-            raise NotOffered(f"{name} is not offered by this server")
-        if self._tokens is not None:
-            self._tokens.check(_authorizations(details.invocation_metadata))
-        message = await self._reception.read(context)
-        with self._limiter.inside(len(message)):
-            if name == _INFER:
-                return await self._infer(message)
+        async def handle(_messages: Any, context: Context) -> bytes:
             try:
-                request = handler.request_deserializer(message)
-            except DecodeError as error:
-                raise BadRequest("the message is not what its call takes") from error
-            return await _ask(handler, request, context)
+                answered = await answer(context)
+            except Exception as error:  # noqa: BLE001 - the client gets a status, the log the rest
+                status, words = _told(error)
+            else:
+                self._see_off(answered, context)
+                return answered
+            return await context.abort(status, words)
 
-    async def _infer(self, message: bytes) -> bytes:
-        parsed = infer_message.parse(message)
-        model = self._repository.served.get(parsed.model_name)
-        if model is None or not model.ready:
-            raise self._repository.unserved(parsed.model_name)
-        if parsed.model_version:
-            model.check_version(parsed.model_version)
-        request = infer_message.read(parsed)
-        writer = MessageWriter(request, model.name, model.manifest.version)
-        answer: bytes = await model.predict(request, len(message), _TENSORS, writer)
+        return grpc.stream_unary_rpc_method_handler(handle)
+
+    def _asking(self, call: _Call) -> Answer:
+        async def answer(context: Context) -> bytes:
+            if not call.is_open:
+                self._check_token(context)
+            message = await self._reception.read(context)
+            with self._limiter.inside(len(message)):
+                try:
+                    asked = call.message.FromString(message)
+                except DecodeError as error:
+                    raise BadRequest("the message is not what its call takes") from error
+                return (await call.answer(asked)).SerializeToString()
+
         return answer
 
-    def _see_off(self, answer: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> None:
+    def _check_token(self, context: Context) -> None:
+        if self._tokens is not None:
+            metadata = context.invocation_metadata() or ()
+            given = [str(value).encode() for name, value in metadata if name == "authorization"]
+            self._tokens.check(given)
+
+    async def _infer(self, context: Context) -> bytes:
+        self._check_token(context)
+        message = await self._reception.read(context)
+        with self._limiter.inside(len(message)):
+            parsed = infer_message.parse(message)
+            model = self._repository.served.get(parsed.model_name)
+            if model is None or not model.ready:
+                raise self._repository.unserved(parsed.model_name)
+            if parsed.model_version:
+                model.check_version(parsed.model_version)
+            request = infer_message.read(parsed)
+            writer = MessageWriter(request, model.name, model.manifest.version)
+            answer: bytes = await model.predict(request, len(message), _TENSORS, writer)
+            return answer
+
+    async def _live(self, _: Context) -> bytes:
+        return pb.ServerLiveResponse(live=self._health.alive).SerializeToString()
+
+    async def _ready(self, _: Context) -> bytes:
+        return pb.ServerReadyResponse(ready=self._is_ready()).SerializeToString()
+
+    def _is_ready(self, name: str | None = None) -> bool:
+        """Tell whether a model, or any, takes requests.
+
+        Raises
+        ------
+        ModelNotFound
+        """
+        served = self._repository.served
+        if name is None:
+            return self._health.ready(served.values())
+        if name not in self._repository.models:
+            raise self._repository.unserved(name)
+        return name in served and self._health.ready([served[name]])
+
+    async def _check(self, asked: Any) -> Message:
+        if asked.service == _LIVENESS:
+            is_serving = self._health.alive
+        else:
+            is_serving = self._is_ready(None if asked.service in _WHOLE_SERVER else asked.service)
+        told = health_pb2.HealthCheckResponse
+        return told(status=told.SERVING if is_serving else told.NOT_SERVING)
+
+    async def _model_ready(self, asked: Any) -> Message:
+        if asked.version and asked.name in self._repository.served:
+            self._repository.find(asked.name, asked.version)
+        return pb.ModelReadyResponse(ready=self._is_ready(asked.name))
+
+    async def _server_metadata(self, _: Any) -> Message:
+        told = metadata.of_server(repository_api=self._repository_api)
+        return pb.ServerMetadataResponse(**told)
+
+    async def _model_metadata(self, asked: Any) -> Message:
+        model = self._repository.find(asked.name, asked.version or None)
+        return pb.ModelMetadataResponse(**metadata.of_model(model))
+
+    async def _load(self, asked: Any) -> Message:
+        await self._repository.load(asked.model_name)
+        return pb.RepositoryModelLoadResponse(model_name=asked.model_name, isLoaded=True)
+
+    async def _unload(self, asked: Any) -> Message:
+        self._repository.unload(asked.model_name)
+        return pb.RepositoryModelUnloadResponse(model_name=asked.model_name, isUnloaded=True)
+
+    async def _reflect(self, _messages: Any, context: Context) -> None:
+        try:
+            self._check_token(context)
+            await self._reflection.answer(context)
+        except Exception as error:  # noqa: BLE001 - as above
+            status, words = _told(error)
+        else:
+            return
+        await context.abort(status, words)
+
+    def _see_off(self, answer: bytes, context: Context) -> None:
         """Count an answer's bytes until they are gone, and end the connection if none will go."""
         self._limiter.add(len(answer))
         loop = asyncio.get_running_loop()
@@ -163,38 +255,32 @@ class Interceptor(grpc.aio.ServerInterceptor):
 
         context.add_done_callback(gone)
 
-    def _give_up(self, context: grpc.aio.ServicerContext[bytes, bytes]) -> None:
+    def _give_up(self, context: Context) -> None:
         REJECTED.labels("read_timeout").inc()
         shut_down(context.peer())
 
 
-async def _ask(
-    handler: grpc.RpcMethodHandler,
-    request: Any,
-    context: grpc.aio.ServicerContext[bytes, bytes],
-) -> bytes:
-    answer: bytes = handler.response_serializer(await handler.unary_unary(request, context))
-    return answer
+async def _not_offered(_: Context) -> bytes:
+    raise NotOffered("this server does not offer the call")
 
 
-def _authorizations(metadata: Iterable[tuple[str, str | bytes]]) -> list[bytes]:
-    return [str(value).encode() for name, value in metadata if name == "authorization"]
+def _told(error: Exception) -> tuple[StatusCode, str]:
+    """Return what a client is told of an error; one that nobody expected is logged."""
+    if not isinstance(error, RequestError):
+        log.error("a call failed", exc_info=error)
+        error = Unexpected(error)
+    return StatusCode[error.grpc_status], str(error)
 
 
-def server(
-    dataplane: BytesDataPlane, repository: Repository, interceptor: Interceptor, limits: Limits
-) -> grpc.aio.Server:
-    """Return a server of KServe's v2 service, without a port yet.
+def server(calls: Calls, limits: Limits) -> grpc.aio.Server:
+    """Return a server, without a port yet.
 
     Parameters
     ----------
-    dataplane : BytesDataPlane
-    repository : Repository
-    interceptor : Interceptor
+    calls : Calls
     limits : Limits
     """
     made = grpc.aio.server(
-        interceptors=(interceptor,),
         options=[
             ("grpc.max_receive_message_length", limits.body_bytes),
             ("grpc.max_send_message_length", -1),
@@ -205,8 +291,7 @@ def server(
         ],
         maximum_concurrent_rpcs=_CALLS_AT_A_TIME,
     )
-    servicer = InferenceServicer(dataplane, ModelRepositoryExtension(repository))
-    add_GRPCInferenceServiceServicer_to_server(servicer, made)
+    made.add_generic_rpc_handlers((calls,))
     return made
 
 

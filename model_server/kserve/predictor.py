@@ -1,20 +1,25 @@
-"""The predictor: a KServe model that hands every request on to a served model.
+"""The predictor: a served model as KServe's custom model class.
 
-A body reaches it as bytes. KServe's own v2 objects never do: what they are made of is read by
-`model_server.formats.infer_json` and `model_server.kserve.infer_message`.
+KServe's repository holds it, and KServe's own server can serve it: ``ModelServer().start([...])``.
+This server's routes ask the served model itself.
 """
 
 from typing import Any
 
-from kserve import Model
-from kserve.model import InferenceVerb
+import orjson
+from kserve.errors import InvalidInput
+from kserve.model import InferenceVerb, Model
+from kserve.protocol.infer_type import InferRequest, InferResponse
 from typing_extensions import override
 
-from model_server.errors import ModelNotReady, NotOffered
-from model_server.formats import negotiation, tensors
+from model_server.errors import ModelNotReady, RequestError
+from model_server.formats import infer_json, tensors
+from model_server.formats.infer_json import InferWriter
+from model_server.formats.json import JSONReader, JSONWriter
+from model_server.formats.tensors import TensorReader
 from model_server.inference.served import Served
 
-Headers = dict[str, str]
+_CLIENTS_FAULT = range(400, 500)
 
 
 class Predictor(Model):
@@ -40,23 +45,41 @@ class Predictor(Model):
     @override
     async def __call__(
         self,
-        body: bytes,
-        headers: Headers | None = None,
+        body: dict[str, Any] | InferRequest,
+        headers: dict[str, str] | None = None,
         verb: InferenceVerb = InferenceVerb.PREDICT,
-    ) -> tuple[Any, Headers]:
-        """Answer a request; return the answer, and the headers that it adds.
+    ) -> tuple[dict[str, Any] | InferResponse, dict[str, str]]:
+        """Answer a request of KServe's server: v1's object, or that of v2; it adds no headers.
 
         Raises
         ------
-        RequestError
+        InvalidInput, RequestError
         """
         if verb is not InferenceVerb.PREDICT:
-            raise NotOffered("this model explains nothing")
-        headers = headers or {}
-        writer = negotiation.writer(headers.get("accept"))
-        reader = negotiation.reader(headers.get("content-type"))
-        answer = await self.served.predict(body, len(body), reader, writer)
-        return answer, {"content-type": writer.media_type}
+            raise NotImplementedError("this model explains nothing")
+        try:
+            if isinstance(body, InferRequest):
+                return await self._infer(body), {}
+            return await self._predict(body), {}
+        except RequestError as error:
+            if error.status in _CLIENTS_FAULT:
+                raise InvalidInput(str(error)) from error
+            raise
+
+    async def _predict(self, body: dict[str, Any]) -> dict[str, Any]:
+        content = orjson.dumps(body)
+        answer = await self.served.predict(content, len(content), JSONReader(), JSONWriter())
+        told: dict[str, Any] = orjson.loads(answer)
+        return told
+
+    async def _infer(self, body: InferRequest) -> InferResponse:
+        content, json_bytes = body.to_rest()
+        if isinstance(content, dict):
+            content = orjson.dumps(content)
+        asked = infer_json.read(content, json_bytes)
+        writer = InferWriter(asked, self.name, self.served.manifest.version)
+        answer, json_bytes = await self.served.predict(asked, len(content), TensorReader(), writer)
+        return InferResponse.from_bytes(answer, json_bytes or len(answer))
 
     @override
     def load(self) -> bool:

@@ -45,11 +45,12 @@ class Reception:
 
     Attributes
     ----------
+    limiter : InFlightLimiter
     timeout_s : float
     """
 
     def __init__(self, limiter: InFlightLimiter, limit_bytes: int, timeout_s: float) -> None:
-        self._limiter = limiter
+        self.limiter = limiter
         self._longest_bytes = _COPIES * limit_bytes
         share_bytes = _SHARE * limiter.bytes_limit
         self._free = min(max(int(share_bytes / self._longest_bytes), 1), _SEATS)
@@ -65,6 +66,18 @@ class Reception:
         ------
         RequestError
         """
+        message = await self.next(context)
+        if message is None:
+            raise BadRequest("the call has no message")
+        return message
+
+    async def next(self, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes | None:
+        """Return the next message of a call, or None where its client sends no more.
+
+        Raises
+        ------
+        RequestError
+        """
         hurried = False
         try:
             async with asyncio.timeout(self.timeout_s) as patience:
@@ -72,7 +85,7 @@ class Reception:
                 self._seated[patience] = asyncio.get_running_loop().time()
                 self._hurry()
                 try:
-                    with self._limiter.room(self._room_bytes()):
+                    with self.limiter.room(self._room_bytes()):
                         message = await context.read()
                 finally:
                     hurried = self._seated.pop(patience, None) is None
@@ -83,12 +96,10 @@ class Reception:
             if hurried:
                 raise Overloaded("bytes") from None
             raise TooSlow(f"no whole request in {self.timeout_s} s") from None
-        if message is grpc.aio.EOF:
-            raise BadRequest("the call has no message")
-        return bytes(message)
+        return None if message is grpc.aio.EOF else bytes(message)
 
     def _room_bytes(self) -> int:
-        return min(self._longest_bytes, int(_SHARE * self._limiter.bytes_limit))
+        return min(self._longest_bytes, int(_SHARE * self.limiter.bytes_limit))
 
     async def _take_seat(self) -> None:
         if self._free:

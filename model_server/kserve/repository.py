@@ -11,8 +11,10 @@ from model_server.errors import (
     ModelDirectoryError,
     ModelNotFound,
     ModelNotReady,
+    ModelServerError,
     RequestError,
 )
+from model_server.http.predictions import INVOCATIONS
 from model_server.inference.executor import Executors
 from model_server.inference.served import Served
 from model_server.kserve.predictor import BrokenPredictor, Predictor
@@ -22,6 +24,9 @@ from model_server.model.load_policy import LoadPolicy
 from model_server.model.runtime import EstimatorLoader
 
 log = logging.getLogger("model_server")
+
+READY, UNAVAILABLE = "READY", "UNAVAILABLE"
+"""The states of Triton's index that a model can be in."""
 
 
 class Repository(ModelRepository):
@@ -132,31 +137,96 @@ class Repository(ModelRepository):
 
         Raises
         ------
-        KeyError
-            If there is none of this name.
+        ModelNotFound
         """
+        if name not in self.models:
+            raise self.unserved(name)
         super().unload(name)
         self.served.pop(name, None)
 
     @override
     async def load(self, name: str) -> bool:
-        """Load a model once more from its directory, for KServe's repository route.
+        """Load a model once more from its directory, which was found at the start.
 
-        Only a directory that was found at the start is read, whatever the name is.
+        Raises
+        ------
+        ModelNotFound
+        ModelNotReady
+            If it can't be served; what was served of it goes on.
         """
         directory = self._directories.get(name)
         if directory is None:
-            return False
-        model = await asyncio.to_thread(self.read, directory)
-        if model.name != name:
-            raise ModelDirectoryError(
-                directory,
-                model_directory.MANIFEST,
-                f"holds {model.name!r} now, not {name!r}",
-                "restart",
-            )
+            raise self.unserved(name)
+        try:
+            model = await asyncio.to_thread(self.read, directory)
+            if model.name != name:
+                raise ModelDirectoryError(
+                    directory,
+                    model_directory.MANIFEST,
+                    f"holds {model.name!r} now, not {name!r}",
+                    "restart",
+                )
+        except ModelDirectoryError as error:
+            raise ModelNotReady(str(error)) from error
         self.update(Predictor(model))
         return True
+
+    def find(self, name: str, version: str | None = None) -> Served:
+        """Return a model, ready or not.
+
+        Raises
+        ------
+        ModelNotFound
+            If there is none of this name, or it is of another version.
+        ModelNotReady
+            If it could not be loaded.
+        """
+        served = self.served.get(name)
+        if served is None:
+            raise self.unserved(name)
+        if version is not None:
+            served.check_version(version)
+        return served
+
+    def only(self, named: str) -> str:
+        """Return the name of the model that is asked where a request has none.
+
+        Parameters
+        ----------
+        named : str
+            By the settings, where there are several; else empty.
+
+        Raises
+        ------
+        ModelServerError
+            If it is not clear which.
+        """
+        names: list[str] = list(self.models)
+        if len(names) == 1:
+            return names[0]
+        if named in names:
+            return named
+        raise ModelServerError(
+            f"{INVOCATIONS} can ask one model only, and there are {', '.join(names)}; "
+            "name one with --invocations"
+        )
+
+    def index(self) -> list[dict[str, str]]:
+        """Return name, version, state and what is wrong of every model that was ever found."""
+        return [self._entry(name) for name in sorted({*self._directories, *self.models})]
+
+    def _entry(self, name: str) -> dict[str, str]:
+        served, model = self.served.get(name), self.models.get(name)
+        if served is not None:
+            reason = "" if served.ready else "it fails its golden rows"
+        else:
+            reason = "it was unloaded" if model is None else model.problem
+        return {
+            "name": name,
+            "version": "" if served is None else served.manifest.version,
+            "state": UNAVAILABLE if reason else READY,
+            "reason": reason,
+        }
 
     def read(self, path: Path, name: str | None = None) -> Served:
         """Load a model directory, but do not serve it yet.
@@ -196,3 +266,7 @@ class Repository(ModelRepository):
             self._policy.check(directory)
             loaded = runtime.load(directory, self._load_estimator)
         return Served(directory, loaded, self._executors, self._rows_limit, name)
+
+
+USED = {ModelRepository: ("models",)}
+"""What is used of KServe's own; see `model_server.overrides`."""

@@ -56,12 +56,15 @@ class Runtime(Protocol):
         Whether the rows of several requests may be predicted in one call, on the event loop.
     unpickles : bool
         Whether loading it may run code out of its file.
+    narrow : frozenset of str
+        The features whose numbers it reads as float32.
     """
 
     name: str
     concurrency: int
     merges: bool
     unpickles: bool
+    narrow: frozenset[str] = frozenset()
 
     def answer(self, X: Instances, names: Sequence[str]) -> Answers:
         """Return some of the model's outputs.
@@ -151,6 +154,10 @@ class OnnxRuntime(Runtime):
         if list(self._inputs) != self._names:
             [(input_name, kind)] = self._inputs.items()
             self._matrix = input_name, _DTYPES[kind]
+        read_as = self._inputs if self._matrix is None else dict.fromkeys(self._names, kind)
+        self.narrow = frozenset(
+            name for name in read_as if _DTYPES.get(read_as[name]) is np.float32
+        )
         self._tokenizers = {
             feature.name: Tokenizer(feature.tokens, ABSENT_TEXT)
             for feature in features
@@ -249,13 +256,28 @@ class EstimatorRuntime(Estimator):
         self.classes = list(np.asarray(getattr(estimator, "classes_", ())).tolist())
 
     def answer(self, X: Instances, names: Sequence[str]) -> Answers:
-        """See `Runtime.answer`."""
+        """See `Runtime.answer`.
+
+        Raises
+        ------
+        BadRequest
+            If it can't read a number that is beyond float32, as trees can't.
+        """
         inputs, answers = self.inputs(X), {}
         for name in names:
-            values = ask(self._estimator, self.offered[name], inputs)
+            try:
+                values = ask(self._estimator, self.offered[name], inputs)
+            except ValueError:
+                self._check_float32(X)
+                raise
             shape = self._shapes.get(name, values.shape[1:])
             answers[name] = values.reshape(len(X), *shape)
         return answers
+
+    def _check_float32(self, X: Instances) -> None:
+        for feature, column in zip(self._features, fields(X), strict=True):
+            if column.dtype.kind == "f":
+                _tensor(column, feature.name, np.float32)
 
     def inputs(self, X: Instances) -> Any:
         """Return what the estimator is given for some rows."""

@@ -1,136 +1,165 @@
 """Amazon SageMaker's routes, which are other names for what this server does anyway.
 
-``/invocations`` and ``/models/{name}/invoke`` are handed on as ``/v1/models/{name}:predict``.
+``/invocations`` and ``/models/{name}/invoke`` are answered as ``/v1/models/{name}:predict`` is.
 """
 
-from dataclasses import replace
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
+from urllib.parse import parse_qsl
 
-from fastapi import FastAPI, Query
-from fastapi.responses import Response as EmptyResponse
+from pydantic import BaseModel, Field, ValidationError
 
-from model_server.errors import ModelServerError, NotAcceptable
+from model_server.errors import (
+    AlreadyLoaded,
+    BadRequest,
+    MemoryShort,
+    ModelNotFound,
+    ModelNotReady,
+    ModelServerError,
+    NotAcceptable,
+)
 from model_server.formats import negotiation
-from model_server.http.allowed_routes import Route
-from model_server.http.messages import Handler, Request, Response
+from model_server.http.messages import Request, Response
+from model_server.http.operation import (
+    INTEGER,
+    TEXT,
+    Operation,
+    array,
+    json_content,
+    json_object,
+)
+from model_server.http.predictions import INVOCATIONS, PREDICT, Predictions, invocation
+from model_server.http.router import Route, json_request, json_response
 from model_server.inference.health import Health
 from model_server.kserve.repository import Repository
 from model_server.memory import Memory
 from model_server.model import directory as model_directory
-from model_server.sagemaker.hosting import Hosted, Hosting, Load, Page
+from model_server.sagemaker.hosting import Hosting, Load
 from model_server.settings import Settings
 
-INVOCATIONS = "/invocations"
-
-_ROUTES = (Route("GET", "/ping"), Route("GET", "/execution-parameters"))
-_MODEL_ROUTES = (
-    Route("GET", "/models"),
-    Route("POST", "/models"),
-    Route("GET", "/models/{name}"),
-    Route("DELETE", "/models/{name}"),
-)
-_BEFORE, _AFTER = "/models/", "/invoke"
 _ANY = "*/*"
 
+_TAG = "SageMaker"
+_PING = Operation(
+    tag=_TAG, summary="Whether the model can answer", raises=(ModelNotReady,), is_open=True
+)
+_PARAMETERS = Operation(
+    tag=_TAG,
+    summary="How a batch transform is best sent",
+    answer=json_content(
+        json_object(
+            {"MaxConcurrentTransforms": INTEGER, "BatchStrategy": TEXT, "MaxPayloadInMB": INTEGER}
+        )
+    ),
+)
+_HOSTED = json_object({"modelName": TEXT, "modelUrl": TEXT})
+_PAGE = Operation(
+    tag=_TAG,
+    summary="The models that are loaded",
+    query={"next_page_token": TEXT, "limit": {"type": "integer", "minimum": 1, "maximum": 1000}},
+    answer=json_content(
+        json_object({"models": array(_HOSTED), "nextPageToken": TEXT}, optional=("nextPageToken",))
+    ),
+)
+_LOAD = Operation(
+    tag=_TAG,
+    summary="Load a model",
+    body=json_content(Load.model_json_schema()),
+    answer=json_content(_HOSTED),
+    raises=(AlreadyLoaded, MemoryShort),
+)
+_GET = Operation(
+    tag=_TAG,
+    summary="A model that is loaded, or was",
+    answer=json_content(_HOSTED),
+    raises=(ModelNotFound,),
+)
 
-class Invocations:
-    """Handler that gives the platform's predictions the paths of v1.
 
-    Parameters
-    ----------
-    handler : handler
-        That of the v1 routes.
-    model : str, optional
-        The name of the model that ``/invocations`` asks; None where each request names its own.
-    default_accept : str
-        The media type of an answer whose ``Accept`` does not care.
+class _Asked(BaseModel):
+    """Which models are to be listed."""
 
-    Raises
-    ------
-    ModelServerError
-        If there is no such media type.
-    """
-
-    def __init__(self, handler: Handler, model: str | None, default_accept: str) -> None:
-        self._handler = handler
-        self._model = model
-        self._default_accept = default_accept.encode()
-        try:
-            negotiation.writer(default_accept)
-        except NotAcceptable as error:
-            raise ModelServerError(f"--default-accept: {error}") from error
-
-    async def __call__(self, request: Request) -> Response:
-        """Answer a request."""
-        if (name := self._asked(request.path)) is not None:
-            request = replace(request, path=f"/v1/models/{name}:predict")
-            if (request.header(b"accept") or _ANY).strip() == _ANY:
-                others = [header for header in request.headers if header[0] != b"accept"]
-                request.headers = [*others, (b"accept", self._default_accept)]
-        return await self._handler(request)
-
-    def _asked(self, path: str) -> str | None:
-        if self._model is not None:
-            return self._model if path == INVOCATIONS else None
-        if path.startswith(_BEFORE) and path.endswith(_AFTER):
-            return path[len(_BEFORE) : -len(_AFTER)]
-        return None
+    next_page_token: str = ""
+    limit: Annotated[int, Field(ge=1, le=1000)] = 100
 
 
 class Platform:
-    """What the platform asks beside predictions.
+    """What the platform asks: predictions by other paths, and what stands beside them.
 
     Parameters
     ----------
     settings : Settings
     repository : Repository
     health : Health
+    predictions : Predictions
+        What answers them.
 
     Raises
     ------
     ModelServerError
-        If it is not clear which model ``/invocations`` asks.
+        If it is not clear which model ``/invocations`` asks, or in which media type it is answered.
     """
 
-    def __init__(self, settings: Settings, repository: Repository, health: Health) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        repository: Repository,
+        health: Health,
+        predictions: Predictions,
+    ) -> None:
         self._settings = settings
         self._repository = repository
         self._health = health
-        self._model = None if settings.multi_model else _only(repository, settings.invocations)
+        self._predictions = predictions
+        self._model = None if settings.multi_model else repository.only(settings.invocations)
+        try:
+            negotiation.writer(settings.default_accept)
+        except NotAcceptable as error:
+            raise ModelServerError(f"--default-accept: {error}") from error
 
-    def add_routes(self, application: FastAPI) -> list[Route]:
-        """Add the platform's routes to an application, and return what it may be asked by them."""
-        add = application.add_api_route
-        add("/ping", self.ping, response_class=EmptyResponse, tags=["SageMaker"])
-        add("/execution-parameters", self.execution_parameters, tags=["SageMaker"])
+    def routes(self) -> list[Route]:
+        """Return its routes."""
+        routes = [
+            Route("GET", "/ping", self.ping, _PING),
+            Route("GET", "/execution-parameters", self.execution_parameters, _PARAMETERS),
+        ]
         if not self._settings.multi_model:
-            return list(_ROUTES)
+            operation = invocation(self._repository.served.get(self._model or ""))
+            return [*routes, Route("POST", INVOCATIONS, self.invoke, operation)]
         memory = Memory(self._settings.memory_limit_bytes)
-        hosting = Hosting(self._repository, self._settings.multi_model_root, memory)
-        _add_models(application, hosting)
-        return [*_ROUTES, *_MODEL_ROUTES]
+        models = _Models(Hosting(self._repository, self._settings.multi_model_root, memory))
+        return [
+            *routes,
+            Route("POST", "/models/{name}/invoke", self.invoke, PREDICT),
+            *models.routes(),
+        ]
 
-    def invocations(self, handler: Handler) -> Handler:
-        """Return what stands before the v1 routes, and hands the platform's predictions on."""
-        return Invocations(handler, self._model, self._settings.default_accept)
+    async def invoke(self, request: Request, name: str | None = None) -> Response:
+        """Answer a prediction."""
+        if (request.header(b"accept") or _ANY).strip() == _ANY:
+            others = [header for header in request.headers if header[0] != b"accept"]
+            request.headers = [*others, (b"accept", self._settings.default_accept.encode())]
+        return await self._predictions.invoke(request, name or self._model or "")
 
-    async def ping(self) -> EmptyResponse:
+    async def ping(self, _: Request) -> Response:
         """Tell whether the model answered its golden rows when it was last looked at."""
         if self._model is None:
             sound = not self._health.broken
         else:
             sound = self._repository.models[self._model].ready
-        return EmptyResponse(status_code=200 if sound and not self._health.stopping else 503)
+        return Response(200 if sound and not self._health.stopping else 503)
 
-    async def execution_parameters(self) -> dict[str, Any]:
+    async def execution_parameters(self, _: Request) -> Response:
         """Tell how a batch transform is best sent."""
         model = None if self._model is None else self._repository.served.get(self._model)
-        return {
-            "MaxConcurrentTransforms": 1 if model is None else model.concurrency,
-            "BatchStrategy": "MULTI_RECORD",
-            "MaxPayloadInMB": self._settings.body_limit_bytes // 1024**2,
-        }
+        return json_response(
+            {
+                "MaxConcurrentTransforms": 1 if model is None else model.concurrency,
+                "BatchStrategy": "MULTI_RECORD",
+                "MaxPayloadInMB": self._settings.body_limit_bytes // 1024**2,
+            }
+        )
 
 
 def folder(settings: Settings) -> Path:
@@ -142,45 +171,52 @@ def folder(settings: Settings) -> Path:
     return settings.models
 
 
-def _add_models(application: FastAPI, hosting: Hosting) -> None:
-    async def page(
-        next_page_token: str = "", limit: Annotated[int, Query(ge=1, le=1000)] = 100
-    ) -> Page:
-        return hosting.page(next_page_token, limit)
+class _Models:
+    """What the platform asks of the models that it has loaded."""
 
-    async def get(model_name: str) -> Hosted:
-        return hosting.get(model_name)
+    def __init__(self, hosting: Hosting) -> None:
+        self._hosting = hosting
 
-    async def unload(model_name: str) -> Hosted:
-        return hosting.unload(model_name)
+    def routes(self) -> list[Route]:
+        """Return the routes."""
+        return [
+            Route("GET", "/models", self.page, _PAGE),
+            Route("POST", "/models", self.load, _LOAD),
+            Route("GET", "/models/{name}", self.get, _GET),
+            Route("DELETE", "/models/{name}", self.unload, _GET),
+        ]
 
-    async def load(asked: Load) -> Hosted:
-        return await hosting.load(asked)
+    async def page(self, request: Request) -> Response:
+        asked = _validated(_Asked, dict(parse_qsl(request.query.decode("latin-1"))))
+        return _told(self._hosting.page(asked.next_page_token, asked.limit))
 
-    one = "/models/{model_name}"
-    for path, method, route in (
-        ("/models", "GET", page),
-        ("/models", "POST", load),
-        (one, "GET", get),
-        (one, "DELETE", unload),
-    ):
-        application.add_api_route(
-            path,
-            route,
-            methods=[method],
-            tags=["SageMaker"],
-            response_model_exclude_none=True,
-        )
+    async def load(self, request: Request) -> Response:
+        return _told(await self._hosting.load(_validated(Load, json_request(request))))
+
+    async def get(self, _: Request, name: str) -> Response:
+        return _told(self._hosting.get(name))
+
+    async def unload(self, _: Request, name: str) -> Response:
+        return _told(self._hosting.unload(name))
 
 
-def _only(repository: Repository, named: str) -> str:
-    """Return the model that is asked where a request names none."""
-    names: list[str] = list(repository.models)
-    if len(names) == 1:
-        return names[0]
-    if named in names:
-        return named
-    raise ModelServerError(
-        f"{INVOCATIONS} can ask one model only, and there are {', '.join(names)}; "
-        "name one with --invocations"
-    )
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+def _validated(kind: type[_Model], given: Mapping[str, Any]) -> _Model:
+    """Return what was sent as what is asked for.
+
+    Raises
+    ------
+    BadRequest
+    """
+    try:
+        return kind.model_validate(given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise BadRequest(f"{where}: {first['msg']}") from error
+
+
+def _told(answer: BaseModel) -> Response:
+    return json_response(answer.model_dump(exclude_none=True))

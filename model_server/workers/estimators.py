@@ -14,7 +14,7 @@ import weakref
 from collections import deque
 from collections.abc import Sequence
 
-from model_server.errors import ModelDirectoryError, Overran, WorkerLost
+from model_server.errors import BadRequest, ModelDirectoryError, Overran, WorkerLost
 from model_server.model.columns import Instances
 from model_server.model.directory import ModelDirectory
 from model_server.model.manifest import Output
@@ -121,6 +121,7 @@ class EstimatorProcesses(Estimator):
 
         Raises
         ------
+        BadRequest
         Overran
         WorkerLost
         Exception
@@ -141,6 +142,8 @@ class EstimatorProcesses(Estimator):
         self._idle.append((worker, pid))
         if isinstance(answer, Failure):
             raise _raised(answer)
+        if isinstance(answer, BadRequest):
+            raise answer
         answers: Answers = answer
         return answers
 

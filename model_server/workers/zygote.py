@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from model_server import memory
-from model_server.errors import ModelDirectoryError
+from model_server.errors import BadRequest, ModelDirectoryError
 from model_server.model import runtime
 from model_server.model.directory import ModelDirectory
 from model_server.model.manifest import Method, Output
@@ -147,6 +147,8 @@ def _work(channel: Channel, estimator: EstimatorRuntime) -> None:
         X, names = channel.receive()
         try:
             answer = pack(estimator.answer(X, names))
+        except BadRequest as error:
+            answer = pack(error)
         except Exception as error:  # noqa: BLE001 - it is told where the answer is awaited
             answer = pack(Failure(type(error).__name__, str(error), traceback.format_exc()))
         channel.send_packed(answer)

@@ -20,7 +20,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from model_server.errors import BadRequest
+from model_server.errors import BadRequest, RequestError
 from model_server.formats.csv import CSVReader
 from model_server.http import error_responses
 from model_server.model.columns import Columns, fields, misfit
@@ -136,7 +136,7 @@ class StandIn:
         try:
             n_rows = self._read(body, _columns(self.schemas[request.path_params["name"]]))
         except BadRequest as error:
-            return error_responses.response(error)
+            return _response(error)
         return JSONResponse({"predictions": [self.value] * n_rows})
 
     def _read(self, body: bytes, columns: Columns) -> int:
@@ -177,8 +177,13 @@ def _columns(schema: dict[str, Any]) -> Columns:
     )
 
 
+def _response(error: RequestError) -> Response:
+    headers = {name.decode(): value.decode() for name, value in error.headers}
+    return Response(error_responses.body(error), error.status, headers, "application/json")
+
+
 def refusal(row: int, feature: str, problem: str) -> Response:
-    return error_responses.response(misfit(row, feature, problem))
+    return _response(misfit(row, feature, problem))
 
 
 def busy(retry_after: str = "0") -> Response:

@@ -289,7 +289,7 @@ class TestRepositoryRoutes:
         assert not [
             path
             for path in server.client.get("/openapi.json").json()["paths"]
-            if "repository" in path
+            if path.startswith("/v2/repository/models")
         ]
         with grpc.insecure_channel(f"127.0.0.1:{server.grpc_port}") as channel:
             stub = GRPCInferenceServiceStub(channel)

@@ -4,18 +4,15 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse
-from starlette.routing import Route as StarletteRoute
 
 from model_server.errors import RequestError
 from model_server.formats import negotiation
 from model_server.formats.codec import BLOCK_BYTES
 from model_server.formats.json import JSONWriter
-from model_server.http.allowed_routes import AllowedRoutes, Route
-from model_server.http.asgi import Application
-from model_server.http.fast_path import FastPath
+from model_server.http.messages import Request, Response
+from model_server.http.operation import Operation
+from model_server.http.predictions import Predictions
+from model_server.http.router import Route, Router
 from model_server.inference import turns
 from model_server.inference.executor import Executors
 from model_server.inference.served import Served
@@ -23,18 +20,17 @@ from model_server.model import directory, runtime
 from tests.model_server.handler_transport import client
 
 
-async def whole(request: Request) -> PlainTextResponse:
-    return PlainTextResponse(f"reached {request.url.path}")
+async def reached(_: Request, *chosen: str) -> Response:
+    return Response(200, body=f"reached {chosen}".encode())
 
 
-REACHED = Application(
-    Starlette(routes=[StarletteRoute("/{path:path}", whole, methods=["GET", "POST", "DELETE"])])
-)
+SOME = Operation(tag="Some", summary="Whatever")
 ROUTES = (
-    Route("GET", "/v1/models/{name}"),
-    Route("POST", "/v1/models/{name}:predict"),
-    Route("GET", "/models"),
-    Route("POST", "/models"),
+    Route("GET", "/v1/models/{name}", reached, SOME),
+    Route("POST", "/v1/models/{name}:predict", reached, SOME),
+    Route("POST", "/v2/models/{name}/versions/{version}/infer", reached, SOME),
+    Route("GET", "/models", reached, SOME),
+    Route("POST", "/models", reached, SOME),
 )
 
 
@@ -45,7 +41,7 @@ def rooms(models: Path) -> Served:
 
 
 async def test_a_prediction(rooms: Served) -> None:
-    async with client(FastPath(REACHED, {"rooms": rooms})) as server:
+    async with client(Router(Predictions({"rooms": rooms}).routes())) as server:
         answer = await server.post("/v1/models/rooms:predict", json={"instances": [[6.5]]})
         assert answer.json()["predictions"] == pytest.approx([21310.95], abs=0.01)
         answer = await server.post(
@@ -59,12 +55,10 @@ async def test_a_prediction(rooms: Served) -> None:
             "row": 2,
             "feature": "RM",
         }
-        answer = await server.get("/v1/models/rooms")
-        assert answer.text == "reached /v1/models/rooms"
 
 
 async def test_each_stage_is_timed_once(rooms: Served) -> None:
-    async with client(FastPath(REACHED, {"rooms": rooms})) as server:
+    async with client(Router(Predictions({"rooms": rooms}).routes())) as server:
         for row in ([6.5], ["six"], [7]):
             await server.post("/v1/models/rooms:predict", json={"instances": [row]})
     stages = (rooms.reading, rooms.predicting, rooms.writing)
@@ -97,8 +91,11 @@ async def test_a_long_body_leaves_others_their_turn(
 @pytest.mark.parametrize(
     ("method", "path", "status", "told"),
     [
-        ("GET", "/v1/models/rooms", 200, "reached /v1/models/rooms"),
-        ("POST", "/v1/models/rooms:predict", 200, "reached"),
+        ("GET", "/v1/models/rooms", 200, "reached ('rooms',)"),
+        ("POST", "/v1/models/rooms:predict", 200, "reached ('rooms',)"),
+        ("POST", "/v1/models/a%0Ab:predict", 200, r"reached ('a\nb',)"),
+        ("POST", "/v2/models/rooms/versions/1/infer", 200, "reached ('rooms', '1')"),
+        ("POST", f"/v1/models/{'r' * 300}:predict", 200, "rrr"),
         ("GET", "/v1/models/rooms:predict", 405, "POST"),
         ("POST", "/v1/models/rooms:explain", 404, ""),
         ("DELETE", "/models", 405, "GET, HEAD, POST"),
@@ -113,7 +110,7 @@ async def test_a_long_body_leaves_others_their_turn(
 async def test_what_is_not_in_the_list_is_not_reached(
     method: str, path: str, status: int, told: str
 ) -> None:
-    async with client(AllowedRoutes(REACHED, ROUTES)) as server:
+    async with client(Router(ROUTES)) as server:
         answer = await server.request(method, path)
     assert answer.status_code == status
     if status == 200:

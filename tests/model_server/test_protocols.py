@@ -124,8 +124,11 @@ async def test_every_way_gives_the_estimators_own_answer(
     [
         ("shapes", [[1.5, "round"], [2, "oval"]], {"row": 2, "feature": "shape"}),
         ("numbers", [[1, 2]] * 101, {}),
+        ("numbers", [[1, 2], [-1e39, 2]], {"row": 2, "feature": "area"}),
+        ("estimator", [[1, 2], [-1e39, 2]], {"row": 2, "feature": "area"}),
     ],
 )
+@pytest.mark.filterwarnings("ignore:overflow encountered in cast")
 async def test_every_way_refuses_alike(
     client: httpx.AsyncClient, model: str, rows: list[list[Any]], told: dict[str, Any]
 ) -> None:
@@ -214,7 +217,7 @@ async def test_a_version_may_be_asked_for(client: httpx.AsyncClient) -> None:
     path = f"/v2/models/numbers/versions/{plain['versions'][0]}"
     assert (await client.get(path)).json() == plain
     assert (await client.get(f"{path}/ready")).json() == {"name": "numbers", "ready": True}
-    for other in ("99", "99/ready", ""):
+    for other in ("99", "99/ready", "99/config", "99/stats"):
         answer = await client.get(f"/v2/models/numbers/versions/{other}")
         assert answer.status_code == 404
         assert "Model numbers has no version" in answer.json()["error"]
@@ -224,3 +227,21 @@ async def test_v2_of_a_name_that_nobody_has(client: httpx.AsyncClient) -> None:
     for name in ("nope", "nope/versions/1", "", "../numbers"):
         answer = await client.post(f"/v2/models/{name}/infer", json={"inputs": []})
         assert answer.status_code == 404
+
+
+async def test_the_document_tells_every_route_and_what_each_model_takes(
+    client: httpx.AsyncClient,
+) -> None:
+    document = (await client.get("/openapi.json")).json()
+    [version] = (await client.get("/v2/models/numbers")).json()["versions"]
+    assert document["info"]["title"] == "sklearn-model-server"
+    predicting = [path for path in document["paths"] if path.endswith(":predict")]
+    assert predicting == [f"/v1/models/{name}:predict" for name in sorted(small_models.MODELS)]
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            body = operation.get("requestBody", {}).get("content", {}).get(JSON, {})
+            asked = path.format(name="numbers", version=version)
+            answer = await client.request(method, asked, json=body.get("example"))
+            assert answer.status_code == 200, (path, answer.text)
+            media_type = answer.headers["content-type"].partition(";")[0]
+            assert media_type in operation["responses"]["200"]["content"]

@@ -268,7 +268,7 @@ def test_the_help_tells_every_setting(word: list[str], capsys: pytest.CaptureFix
         [told] = re.findall(
             rf"{flag(name)}[, ][^()]*{re.escape(field.description)} \((.*?)\)", text
         )
-        default = "none" if field.default in (None, "", {}) else field.default
+        default = "none" if field.default in (None, "", {}, ()) else field.default
         assert told.endswith(f"default: {default}")
 
 

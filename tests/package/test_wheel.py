@@ -112,7 +112,7 @@ def test_it_offers_what_it_has_a_use_for(wheel: Path) -> None:
     [told] = metadata.distributions(path=[str(wheel)])
 
     assert told.metadata["Name"] == "sklearn-model-server"
-    extras = ["sklearn", "pack", "catboost", "lightgbm", "xgboost"]
+    extras = ["sklearn", "pack", "catboost", "lightgbm", "xgboost", "docs"]
     assert told.metadata.get_all("Provides-Extra") == extras
     assert told.metadata["License-Expression"] == "Apache-2.0"
     assert [(one.name, one.value) for one in told.entry_points] == [

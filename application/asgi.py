@@ -1,4 +1,4 @@
-"""An ASGI application as a handler: of whole requests, or of those that come in piece by piece."""
+"""An ASGI application as a handler of requests that come in piece by piece."""
 
 import asyncio
 import logging
@@ -7,55 +7,12 @@ from typing import Any
 from starlette.types import ASGIApp, Message, Scope
 
 from model_server.errors import RequestError, Unexpected
-from model_server.http import error_responses
 from model_server.http.messages import Request, Response, Stream
 
 log = logging.getLogger("model_server")
 
 _READ_AS = {"HEAD": "GET"}
 """A HEAD is a GET whose answer is sent without its body."""
-
-
-class Application:
-    """A handler that asks an ASGI application.
-
-    Its answer is sent once it is whole.
-
-    Parameters
-    ----------
-    app : ASGI application
-    """
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, request: Request) -> Response:
-        """Answer a request."""
-        received = False
-        response = Response(500)
-        parts: list[bytes] = []
-
-        async def receive() -> Message:
-            nonlocal received
-            if received:
-                await asyncio.get_running_loop().create_future()  # until it is cancelled
-            received = True
-            return {"type": "http.request", "body": request.body, "more_body": False}
-
-        async def send(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                _start(response, message)
-            else:
-                parts.append(message.get("body", b""))
-
-        try:
-            await self._app(_scope(request), receive, send)
-        except Exception as error:
-            log.exception("%s %s failed", request.method, request.path)
-            if not parts:
-                return error_responses.answer(Unexpected(error))
-        response.body = b"".join(parts)
-        return response
 
 
 class StreamedApplication:

@@ -1,0 +1,1 @@
+"""What clients of MLflow's scoring server ask."""
