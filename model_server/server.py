@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine, Iterator
 import grpc
 import uvloop
 
-from model_server import overrides
+from model_server import __version__, overrides
 from model_server.http.authentication import Authentication, Tokens
 from model_server.http.content_codings import ContentCodings
 from model_server.http.cross_origin import CrossOrigin
@@ -240,7 +240,7 @@ class Server:
         if settings.docs:
             routes += DocsPage(metadata.NAME).routes()
         described = OpenAPI(
-            {"title": metadata.NAME, "version": metadata.VERSION},
+            {"title": metadata.NAME, "version": __version__},
             routes,
             repository.served,
             bearer=self._tokens is not None,

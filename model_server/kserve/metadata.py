@@ -4,15 +4,14 @@ Source: the Open Inference Protocol, ``inference_rest.md``, and of a model's con
 statistics Triton's ``extension_model_configuration.md`` and ``extension_statistics.md``.
 """
 
-import importlib.metadata
 from typing import Any
 
+from model_server import __version__
 from model_server.formats.tensors import describe_inputs, describe_outputs
 from model_server.inference.served import Served
 from model_server.metrics import Durations
 
 NAME = "sklearn-model-server"
-VERSION = importlib.metadata.version(NAME)
 
 _EXTENSIONS = ("binary_tensor_data", "model_configuration", "statistics")
 _REPOSITORY = "model_repository"
@@ -33,7 +32,7 @@ def of_server(*, repository_api: bool) -> dict[str, Any]:
         Whether models may be loaded and unloaded.
     """
     extensions = [*_EXTENSIONS, *([_REPOSITORY] if repository_api else ())]
-    return {"name": NAME, "version": VERSION, "extensions": extensions}
+    return {"name": NAME, "version": __version__, "extensions": extensions}
 
 
 def of_model(served: Served) -> dict[str, Any]:

@@ -3,13 +3,13 @@
 Source: MLflow's "Local Inference Server Spec".
 """
 
+from model_server import __version__
 from model_server.errors import ModelNotReady
 from model_server.http.messages import Request, Response
 from model_server.http.operation import TEXT, Operation
 from model_server.http.predictions import INVOCATIONS, Predictions, invocation
 from model_server.http.router import Route
 from model_server.inference.health import Health
-from model_server.kserve import metadata
 from model_server.kserve.repository import Repository
 
 _TAG = "MLflow"
@@ -67,7 +67,7 @@ class ScoringServer:
 
     async def version(self, _: Request) -> Response:
         """Tell this server's version, as MLflow tells its own."""
-        return _text(metadata.VERSION)
+        return _text(__version__)
 
 
 def _text(text: str) -> Response:

@@ -8,14 +8,13 @@ import httpx
 import pandas as pd
 import pytest
 
-from model_server import settings
+from model_server import __version__, settings
 from model_server.errors import ModelServerError
 from model_server.formats.codec import BLOCK_BYTES
 from model_server.http.predictions import Predictions
 from model_server.http.router import Router
 from model_server.inference.executor import Executors
 from model_server.inference.health import Health
-from model_server.kserve import metadata
 from model_server.kserve.repository import Repository
 from model_server.mlflow.routes import ScoringServer
 from model_server.model.load_policy import LoadPolicy
@@ -136,7 +135,7 @@ async def test_what_is_wrong_is_told(shapes: httpx.AsyncClient, body: Any, told:
 
 
 async def test_the_other_routes(shapes: httpx.AsyncClient, repository: Repository) -> None:
-    for path, text in (("/ping", ""), ("/health", ""), ("/version", metadata.VERSION)):
+    for path, text in (("/ping", ""), ("/health", ""), ("/version", __version__)):
         answer = await shapes.get(path)
         assert (answer.status_code, answer.text) == (200, text)
     repository.served["shapes"].ready = False
