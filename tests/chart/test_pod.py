@@ -185,12 +185,15 @@ def test_every_setting_of_the_schema_is_read(chart: HelmChart) -> None:
         if name not in own
     }
     assert len(given) == len(settings.Settings.model_fields) - len(own)
+    origin = "https://pages.example"
+    given |= {"corsOrigins": origin, "mlflow": False}  # which does not go with sagemaker
 
     [server] = chart.pod({"settings": given, "application": {"enabled": False}})["containers"]
     read = settings.parse([], {entry["name"]: entry["value"] for entry in server["env"]})
 
     found = read.model_dump(mode="json", exclude={to_snake(name) for name in own})
-    assert found == {to_snake(name): value for name, value in given.items()}
+    expected = {to_snake(name): value for name, value in given.items()}
+    assert found == expected | {"cors_origins": [origin]}
 
 
 def test_the_digests_are_expected(chart: HelmChart) -> None:

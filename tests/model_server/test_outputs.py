@@ -49,7 +49,8 @@ def asked(
     if request.param == "estimator":
         files = {JOBLIB: files[JOBLIB]}
     model_directory.write(models / "model", made.manifest, files)
-    with ServerProcess(models, log=models / "log") as server:
+    patient = ("--queue-limit-ms", "60000")  # twelve at a time ask an estimator
+    with ServerProcess(models, *patient, log=models / "log") as server:
         yield server, forest, X[::7]
 
 
