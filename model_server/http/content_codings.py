@@ -59,8 +59,8 @@ class ContentCodings:
         ------
         RequestError
         """
-        named = [name for name, _ in request.headers]
-        if b"content-encoding" not in named and b"accept-encoding" not in named:
+        fields = request.fields
+        if b"content-encoding" not in fields and b"accept-encoding" not in fields:
             return self._handler(request)
         return self._coded(request)
 

@@ -76,5 +76,4 @@ def is_preflight(request: Request) -> bool:
     """Tell whether a browser asks what it may send."""
     if request.method != "OPTIONS":
         return False
-    names = [name for name, _ in request.headers]
-    return b"origin" in names and b"access-control-request-method" in names
+    return {b"origin", b"access-control-request-method"} <= request.fields.keys()

@@ -50,19 +50,31 @@ class Request:
     secure: bool = False
     body: bytes = b""
     stream: "Stream | None" = None
+    _fields: dict[bytes, bytes] | None = field(default=None, init=False, repr=False, compare=False)
 
     @property
     def only_reads(self) -> bool:
         """Whether it is of a method that has no body and changes nothing."""
         return self.method in ("GET", "HEAD")
 
+    @property
+    def fields(self) -> dict[bytes, bytes]:
+        """The headers by their names; those of several lines as the one list that they are."""
+        if self._fields is None:
+            self._fields = dict(self.headers)
+            if len(self._fields) < len(self.headers):
+                self._fields = _joined(self.headers)
+        return self._fields
+
     def header(self, name: bytes) -> str | None:
-        """Return a header's value; those of several lines as the one list that they are."""
-        found = None
-        for key, value in self.headers:
-            if key == name:
-                found = value if found is None else b"%b, %b" % (found, value)
-        return None if found is None else found.decode("latin-1")
+        """Return a header's value; see `fields`."""
+        value = self.fields.get(name)
+        return None if value is None else value.decode("latin-1")
+
+    def set_header(self, name: bytes, value: bytes) -> None:
+        """Have one line of a header, with this value."""
+        self.headers = [*(line for line in self.headers if line[0] != name), (name, value)]
+        self._fields = None
 
 
 @dataclass(slots=True)
@@ -131,6 +143,13 @@ class Stream(Protocol):
 
 Handler = Callable[[Request], Awaitable[Response]]
 """What answers requests; a `RequestError` that it raises is answered as that."""
+
+
+def _joined(headers: list[Header]) -> dict[bytes, bytes]:
+    fields: dict[bytes, bytes] = {}
+    for name, value in headers:
+        fields[name] = b"%b, %b" % (fields[name], value) if name in fields else value
+    return fields
 
 
 def split_target(target: bytes) -> tuple[str, bytes]:

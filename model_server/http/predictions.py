@@ -1,5 +1,6 @@
 """The routes of predictions over v1 and v2."""
 
+import functools
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 
@@ -7,7 +8,7 @@ from model_server.errors import BadRequest, ModelNotFound, NotAcceptable, Overra
 from model_server.formats import infer_json, media_types, negotiation
 from model_server.formats.infer_json import InferWriter
 from model_server.formats.tensors import TensorReader
-from model_server.http import prediction_schemas
+from model_server.http import cloud_events, prediction_schemas
 from model_server.http.messages import Request, Response
 from model_server.http.operation import Operation
 from model_server.http.router import Route
@@ -85,7 +86,10 @@ class Predictions:
         ------
         RequestError
         """
-        return _predict(self._ready(name), request)
+        model = self._ready(name)
+        if cloud_events.is_event(request):
+            return cloud_events.answer(request, name, functools.partial(_predict, model))
+        return _predict(model, request)
 
     def invoke(self, request: Request, name: str) -> Awaitable[Response]:
         """Answer a request of v1, or with rows as MLflow has them.

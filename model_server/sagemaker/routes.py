@@ -138,8 +138,7 @@ class Platform:
     async def invoke(self, request: Request, name: str | None = None) -> Response:
         """Answer a prediction."""
         if (request.header(b"accept") or _ANY).strip() == _ANY:
-            others = [header for header in request.headers if header[0] != b"accept"]
-            request.headers = [*others, (b"accept", self._settings.default_accept.encode())]
+            request.set_header(b"accept", self._settings.default_accept.encode())
         return await self._predictions.invoke(request, name or self._model or "")
 
     async def ping(self, _: Request) -> Response:
