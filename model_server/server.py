@@ -229,12 +229,12 @@ class Server:
     def _all_routes(self) -> list[Route]:
         """Return all that is answered on the main port."""
         settings, repository = self._settings, self._repository
-        predictions = Predictions(repository.served, repository.unserved)
+        predictions = Predictions(repository.find_ready)
         models = ModelRoutes(repository, self._health, repository_api=settings.repository_api)
         routes = [*predictions.routes(), *self._health_routes(), *models.routes()]
         if settings.mlflow:
             model = repository.only(settings.invocations)
-            routes += ScoringServer(repository, self._health, predictions, model).routes()
+            routes += ScoringServer(repository.served, self._health, predictions, model).routes()
         if settings.sagemaker:
             routes += Platform(settings, repository, self._health, predictions).routes()
         if settings.docs:
@@ -250,7 +250,7 @@ class Server:
 
     def _health_routes(self) -> list[Route]:
         repository = self._repository
-        return HealthRoutes(self._health, repository.served, repository.unserved).routes()
+        return HealthRoutes(self._health, repository.served, repository.find).routes()
 
     def _grpc(self, limits: Limits) -> tuple[grpc.aio.Server | None, int | None]:
         """Return the gRPC server and the port that it has."""

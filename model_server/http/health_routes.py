@@ -1,13 +1,13 @@
 """Health and metrics, for probes and scrapers."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from prometheus_client import REGISTRY, exposition
 
-from model_server.errors import ModelNotFound, ModelNotReady, RequestError
+from model_server.errors import ModelNotFound, ModelNotReady
 from model_server.http.messages import Request, Response
 from model_server.http.operation import TEXT, Operation, json_content, json_object
-from model_server.http.router import Route, json_response
+from model_server.http.router import Find, Route, json_response
 from model_server.inference.health import Health
 from model_server.inference.served import Served
 
@@ -50,19 +50,19 @@ class HealthRoutes:
     ----------
     health : Health
     models : mapping of str to Served
-    unserved : callable
-        Returns the error of a model of another name.
+    find : callable
+        Returns a model, ready or not, or raises why there is none.
     """
 
     def __init__(
         self,
         health: Health,
         models: Mapping[str, Served],
-        unserved: Callable[[str], RequestError] = ModelNotFound,
+        find: Find,
     ) -> None:
         self._health = health
         self._models = models
-        self._unserved = unserved
+        self._find = find
 
     def routes(self) -> list[Route]:
         """Return their routes."""
@@ -96,11 +96,6 @@ class HealthRoutes:
 
     async def model(self, _: Request, name: str, version: str | None = None) -> Response:
         """Tell whether a model is ready."""
-        model = self._models.get(name)
-        if model is None:
-            raise self._unserved(name)
-        if version is not None:
-            model.check_version(version)
-        if not self._health.ready([model]):
+        if not self._health.ready([self._find(name, version)]):
             raise ModelNotReady(f"Model with name {name} is not ready.")
         return json_response({"name": name, "ready": True})

@@ -103,8 +103,7 @@ class OpenAPI:
         """Yield the paths of a route, each with its operation: one a model, where these differ."""
         told = route.operation
         if told.of_model is None:
-            exchange = Exchange(told.body, told.answer, told.query)
-            yield route.path, self._operation(route, route.path, exchange)
+            yield route.path, self._operation(route, route.path, told)
             return
         for name, model in self._models.items():
             path = route.path.replace("{name}", name)

@@ -27,16 +27,25 @@ _ALWAYS: tuple[type[RequestError], ...] = (
 
 @dataclass(frozen=True)
 class Exchange:
-    """What is taken and given, by any route or by that of one model."""
+    """What is taken and given.
 
-    body: Content | None
-    answer: Content
+    Attributes
+    ----------
+    body : Content, optional
+    answer : Content
+        Of 200.
+    query : dict of str to schema
+        The parameters of the query.
+    """
+
+    body: Content | None = None
+    answer: Content = field(default_factory=dict)
     query: Mapping[str, Schema] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Operation:
-    """An operation.
+class Operation(Exchange):
+    """An operation, with what is exchanged whatever the model, if it is one for all.
 
     Attributes
     ----------
@@ -44,12 +53,6 @@ class Operation:
         Under which it is listed.
     summary : str
         In one line.
-    answer : Content
-        Of 200.
-    body : Content, optional
-        That it takes.
-    query : dict of str to schema
-        The parameters of its query.
     of_model : callable, optional
         Where each model has a path of its own: what that takes and gives.
     raises : tuple of type
@@ -62,9 +65,6 @@ class Operation:
 
     tag: str
     summary: str
-    answer: Content = field(default_factory=dict)
-    body: Content | None = None
-    query: Mapping[str, Schema] = field(default_factory=dict)
     of_model: Callable[[Served], Exchange] | None = None
     raises: tuple[type[RequestError], ...] = ()
     needs_body: bool = True

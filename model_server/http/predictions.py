@@ -1,17 +1,17 @@
 """The routes of predictions over v1 and v2."""
 
 import functools
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable
 from dataclasses import replace
 
-from model_server.errors import BadRequest, ModelNotFound, NotAcceptable, Overran, RequestError
+from model_server.errors import BadRequest, ModelNotFound, NotAcceptable, Overran
 from model_server.formats import infer_json, media_types, negotiation
 from model_server.formats.infer_json import InferWriter
 from model_server.formats.tensors import TensorReader
 from model_server.http import cloud_events, prediction_schemas
 from model_server.http.messages import Request, Response
 from model_server.http.operation import Operation
-from model_server.http.router import Route
+from model_server.http.router import Find, Route
 from model_server.inference.served import Served
 
 INVOCATIONS = "/invocations"
@@ -41,14 +41,8 @@ def invocation(served: Served | None) -> Operation:
     """Return the operation of predictions of the one model that is asked by `INVOCATIONS`."""
     if served is None:
         return PREDICT
-    exchange = prediction_schemas.predict(served)
-    return replace(
-        PREDICT,
-        of_model=None,
-        body=exchange.body,
-        answer=exchange.answer,
-        query=exchange.query,
-    )
+    told = prediction_schemas.predict(served)
+    return replace(PREDICT, of_model=None, body=told.body, answer=told.answer, query=told.query)
 
 
 class Predictions:
@@ -56,19 +50,12 @@ class Predictions:
 
     Parameters
     ----------
-    models : mapping of str to Served
-        The repository's own, so that a model that is unloaded is not served.
-    unserved : callable
-        Returns the error of a model of another name.
+    find : callable
+        Returns the model if it can answer, or raises why not.
     """
 
-    def __init__(
-        self,
-        models: Mapping[str, Served],
-        unserved: Callable[[str], RequestError] = ModelNotFound,
-    ) -> None:
-        self._models = models
-        self._unserved = unserved
+    def __init__(self, find: Find) -> None:
+        self._find = find
 
     def routes(self) -> list[Route]:
         """Return their routes."""
@@ -86,7 +73,7 @@ class Predictions:
         ------
         RequestError
         """
-        model = self._ready(name)
+        model = self._find(name)
         if cloud_events.is_event(request):
             return cloud_events.answer(request, name, functools.partial(_predict, model))
         return _predict(model, request)
@@ -98,7 +85,7 @@ class Predictions:
         ------
         RequestError
         """
-        return _predict(self._ready(name), request, mlflow=True)
+        return _predict(self._find(name), request, mlflow=True)
 
     def infer(self, request: Request, name: str, version: str | None = None) -> Awaitable[Response]:
         """Answer a request of v2.
@@ -107,16 +94,7 @@ class Predictions:
         ------
         RequestError
         """
-        model = self._ready(name)
-        if version is not None:
-            model.check_version(version)
-        return _infer(model, request)
-
-    def _ready(self, name: str) -> Served:
-        model = self._models.get(name)
-        if model is None or not model.ready:
-            raise self._unserved(name)
-        return model
+        return _infer(self._find(name, version), request)
 
 
 async def _predict(model: Served, request: Request, *, mlflow: bool = False) -> Response:

@@ -12,9 +12,13 @@ from model_server.errors import BadRequest, MethodNotAllowed, NotOffered
 from model_server.formats import media_types
 from model_server.http.messages import Request, Response
 from model_server.http.operation import Operation
+from model_server.inference.served import Served
 
 Answer = Callable[..., Awaitable[Response]]
 """Takes a request, and what its path has in the place of each name."""
+
+Find = Callable[..., Served]
+"""Takes a model's name from a path, and its version where one is asked for."""
 
 _REMEMBERED = 1024
 _REMEMBERED_LENGTH = 256

@@ -165,8 +165,8 @@ class Calls(grpc.GenericRpcHandler):
 
     def _check_token(self, context: Context) -> None:
         if self._tokens is not None:
-            metadata = context.invocation_metadata() or ()
-            given = [str(value).encode() for name, value in metadata if name == "authorization"]
+            sent = context.invocation_metadata() or ()
+            given = [str(value).encode() for name, value in sent if name == "authorization"]
             self._tokens.check(given)
 
     async def _infer(self, context: Context) -> bytes:
@@ -174,11 +174,7 @@ class Calls(grpc.GenericRpcHandler):
         message = await self._reception.read(context)
         with self._limiter.inside(len(message)):
             parsed = infer_message.parse(message)
-            model = self._repository.served.get(parsed.model_name)
-            if model is None or not model.ready:
-                raise self._repository.unserved(parsed.model_name)
-            if parsed.model_version:
-                model.check_version(parsed.model_version)
+            model = self._repository.find_ready(parsed.model_name, parsed.model_version or None)
             request = infer_message.read(parsed)
             writer = MessageWriter(request, model.name, model.manifest.version)
             answer: bytes = await model.predict(request, len(message), _TENSORS, writer)

@@ -156,16 +156,9 @@ class ModelRoutes:
             Route("GET", "/v2/models/{name}", self.metadata, _METADATA),
             Route("GET", "/v2/models/{name}/config", self.configuration, _CONFIGURATION),
             Route("GET", "/v2/models/{name}/stats", self.statistics, _STATISTICS),
-            Route("GET", "/v2/models/{name}/versions/{version}", self.metadata, _METADATA),
-            Route(
-                "GET",
-                "/v2/models/{name}/versions/{version}/config",
-                self.configuration,
-                _CONFIGURATION,
-            ),
-            Route(
-                "GET", "/v2/models/{name}/versions/{version}/stats", self.statistics, _STATISTICS
-            ),
+            Route("GET", _VERSION, self.metadata, _METADATA),
+            Route("GET", f"{_VERSION}/config", self.configuration, _CONFIGURATION),
+            Route("GET", f"{_VERSION}/stats", self.statistics, _STATISTICS),
             Route("POST", "/v2/repository/index", self.index, _INDEX),
         ]
         if self._repository_api:

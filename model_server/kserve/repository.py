@@ -211,6 +211,22 @@ class Repository(ModelRepository):
             "name one with --invocations"
         )
 
+    def find_ready(self, name: str, version: str | None = None) -> Served:
+        """Return a model that can answer.
+
+        Raises
+        ------
+        ModelNotFound
+            If there is none of this name, or it is of another version.
+        ModelNotReady
+        """
+        served = self.find(name)
+        if not served.ready:
+            raise self.unserved(name)
+        if version is not None:
+            served.check_version(version)
+        return served
+
     def index(self) -> list[dict[str, str]]:
         """Return name, version, state and what is wrong of every model that was ever found."""
         return [self._entry(name) for name in sorted({*self._directories, *self.models})]

@@ -3,6 +3,8 @@
 Source: MLflow's "Local Inference Server Spec".
 """
 
+from collections.abc import Mapping
+
 from model_server import __version__
 from model_server.errors import ModelNotReady
 from model_server.http.messages import Request, Response
@@ -10,7 +12,7 @@ from model_server.http.operation import TEXT, Operation
 from model_server.http.predictions import INVOCATIONS, Predictions, invocation
 from model_server.http.router import Route
 from model_server.inference.health import Health
-from model_server.kserve.repository import Repository
+from model_server.inference.served import Served
 
 _TAG = "MLflow"
 _TEXT = {"text/plain": {"schema": TEXT}}
@@ -29,7 +31,7 @@ class ScoringServer:
 
     Parameters
     ----------
-    repository : Repository
+    models : mapping of str to Served
     health : Health
     predictions : Predictions
     model : str
@@ -37,16 +39,20 @@ class ScoringServer:
     """
 
     def __init__(
-        self, repository: Repository, health: Health, predictions: Predictions, model: str
+        self,
+        models: Mapping[str, Served],
+        health: Health,
+        predictions: Predictions,
+        model: str,
     ) -> None:
-        self._repository = repository
+        self._models = models
         self._health = health
         self._predictions = predictions
         self._model = model
 
     def routes(self) -> list[Route]:
         """Return their routes."""
-        operation = invocation(self._repository.served.get(self._model))
+        operation = invocation(self._models.get(self._model))
         return [
             Route("POST", INVOCATIONS, self.invoke, operation),
             Route("GET", "/ping", self.ping, _PING),
@@ -60,7 +66,7 @@ class ScoringServer:
 
     async def ping(self, _: Request) -> Response:
         """Tell whether the model can answer."""
-        served = self._repository.served.get(self._model)
+        served = self._models.get(self._model)
         if served is None or not self._health.ready([served]):
             raise ModelNotReady(f"Model with name {self._model} is not ready.")
         return _text("")

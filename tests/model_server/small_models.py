@@ -9,7 +9,11 @@ from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
+from model_server.inference.executor import Executors
+from model_server.kserve.repository import Repository
 from model_server.model import directory
+from model_server.model.load_policy import LoadPolicy
+from model_server.model.runtime import load_estimator
 from tests.training import samples
 from training.dataset import build
 from training.package import package
@@ -25,6 +29,14 @@ MODELS: dict[str, tuple[Any, str, list[str]]] = {
     "shapes": (SHAPED, "price", ["area", "shape"]),
     "estimator": (RandomForestRegressor(5, random_state=0), "price", ["area", "age"]),
 }
+
+
+def opened(folder: Path, rows_limit: int) -> Repository:
+    """Write them below a folder, and load them in this process."""
+    executors, policy = Executors(queue_limit_s=60), LoadPolicy({}, pickle=True)
+    repository = Repository(write(folder), policy, load_estimator, executors, rows_limit)
+    repository.open(skip_broken=False)
+    return repository
 
 
 def write(models: Path) -> Path:

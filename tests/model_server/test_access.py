@@ -55,7 +55,7 @@ def serial_number(port: int, authority: Authority) -> int:
 
 
 class TestTLS:
-    """The certificate is KServe's flags', for the fast path, KServe's routes and gRPC."""
+    """The certificate is KServe's flags', for every route and gRPC."""
 
     @pytest.fixture
     def authority(self, tmp_path: Path) -> Authority:

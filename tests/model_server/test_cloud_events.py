@@ -12,10 +12,6 @@ from cloudevents.http import CloudEvent, from_http
 
 from model_server.http.predictions import Predictions
 from model_server.http.router import Router
-from model_server.inference.executor import Executors
-from model_server.kserve.repository import Repository
-from model_server.model.load_policy import LoadPolicy
-from model_server.model.runtime import load_estimator
 from tests.model_server import handler_transport, small_models
 
 ATTRIBUTES = {"type": "homes.asked", "source": "tests", "datacontenttype": "application/json"}
@@ -27,11 +23,8 @@ EVENT = {"specversion": "1.0", "id": "1", "source": "tests", "type": "homes.aske
 
 @pytest.fixture(scope="module")
 def router(tmp_path_factory: pytest.TempPathFactory) -> Router:
-    models = small_models.write(tmp_path_factory.mktemp("small"))
-    executors, policy = Executors(queue_limit_s=60), LoadPolicy({}, pickle=True)
-    repository = Repository(models, policy, load_estimator, executors, rows_limit=100)
-    repository.open(skip_broken=False)
-    return Router(Predictions(repository.served, repository.unserved).routes())
+    repository = small_models.opened(tmp_path_factory.mktemp("small"), rows_limit=100)
+    return Router(Predictions(repository.find_ready).routes())
 
 
 @pytest.fixture

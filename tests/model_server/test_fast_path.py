@@ -1,7 +1,4 @@
-"""The fast path answers as KServe's route does, to the byte.
-
-A body whose length is not announced takes KServe's route, so every case is sent both ways.
-"""
+"""A body gets the same answer, to the byte, announced in its length or sent in chunks."""
 
 import asyncio
 import itertools

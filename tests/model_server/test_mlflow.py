@@ -13,12 +13,9 @@ from model_server.errors import ModelServerError
 from model_server.formats.codec import BLOCK_BYTES
 from model_server.http.predictions import Predictions
 from model_server.http.router import Router
-from model_server.inference.executor import Executors
 from model_server.inference.health import Health
 from model_server.kserve.repository import Repository
 from model_server.mlflow.routes import ScoringServer
-from model_server.model.load_policy import LoadPolicy
-from model_server.model.runtime import load_estimator
 from tests.model_server import handler_transport, small_models
 
 ROWS = pd.DataFrame({"area": [1.5, 8.25, 4.0], "shape": ["round", "flat", "square"]})
@@ -27,16 +24,12 @@ NUMBERS = pd.DataFrame({"area": [1.5, 8.25], "age": [20, 3]})
 
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
-    models = small_models.write(tmp_path_factory.mktemp("small"))
-    executors, policy = Executors(queue_limit_s=60), LoadPolicy({}, pickle=True)
-    opened = Repository(models, policy, load_estimator, executors, rows_limit=1_000_000)
-    opened.open(skip_broken=False)
-    return opened
+    return small_models.opened(tmp_path_factory.mktemp("small"), rows_limit=1_000_000)
 
 
 def handler(repository: Repository, model: str) -> Router:
-    predictions = Predictions(repository.served, repository.unserved)
-    scoring = ScoringServer(repository, Health(), predictions, model)
+    predictions = Predictions(repository.find_ready)
+    scoring = ScoringServer(repository.served, Health(), predictions, model)
     return Router([*scoring.routes(), *predictions.routes()])
 
 

@@ -10,10 +10,6 @@ import pytest
 
 from model_server import settings
 from model_server.http.messages import Handler
-from model_server.inference.executor import Executors
-from model_server.kserve.repository import Repository
-from model_server.model.load_policy import LoadPolicy
-from model_server.model.runtime import load_estimator
 from model_server.server import Server
 from tests.model_server import handler_transport, small_models
 
@@ -22,11 +18,8 @@ JSON, CSV, LINES = "application/json", "text/csv", "application/jsonlines"
 
 @pytest.fixture(scope="module")
 def handler(tmp_path_factory: pytest.TempPathFactory) -> Handler:
-    """What answers every request; there is one in a process, as KServe's is a global."""
-    models = small_models.write(tmp_path_factory.mktemp("small"))
-    executors, policy = Executors(queue_limit_s=60), LoadPolicy({}, pickle=True)
-    repository = Repository(models, policy, load_estimator, executors, rows_limit=100)
-    repository.open(skip_broken=False)
+    """What answers every request; there is one in a process, as the metrics' registry is."""
+    repository = small_models.opened(tmp_path_factory.mktemp("small"), rows_limit=100)
     return Server(settings.parse(["--body-limit-bytes", "100000"], {}), repository).handler()
 
 
@@ -70,7 +63,7 @@ class Ways:
             "lines": await self._v1(lines, LINES),
             "CSV": await self._v1(csv, CSV),
             "CSV with a header": await self._v1(f"{header}\n{csv}", CSV),
-            "by KServe's route": await self._v1(json.dumps(lists), JSON, announced=False),
+            "in chunks": await self._v1(json.dumps(lists), JSON, announced=False),
             "v2": await self._v2(rows),
         }
 
