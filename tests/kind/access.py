@@ -15,6 +15,8 @@ from harness.processes import until
 from manifests.cluster import Cluster
 
 NODE_PORT = 30080
+PAGE = {"accept": "text/html"}
+"""What a browser asks the application for."""
 DEADLINE_S = 180.0
 
 

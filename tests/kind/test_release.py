@@ -13,7 +13,7 @@ import pytest
 from kubernetes import client
 
 from harness.processes import ROOT
-from tests.kind.access import Load, PortForward, expose, wait
+from tests.kind.access import PAGE, Load, PortForward, expose, wait
 from tests.kind.conftest import Kubernetes
 
 pytestmark = pytest.mark.needs("docker", "kind", "kubectl", "helm")
@@ -22,7 +22,6 @@ CHART = str(ROOT / "charts/model-server")
 NAME = "model-server"
 SERVICE = f"{NAME}-predictor"
 APPLICATION = f"{NAME}-application"
-PAGE = {"accept": "text/html"}
 
 
 class Release:

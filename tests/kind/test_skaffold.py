@@ -12,7 +12,7 @@ import yaml
 
 from harness.ports import reserve_port
 from harness.processes import ROOT
-from tests.kind.access import PortForward, wait
+from tests.kind.access import PAGE, PortForward, wait
 from tests.kind.conftest import Kubernetes
 
 pytestmark = pytest.mark.needs("docker", "kind", "kubectl", "helm", "skaffold")
@@ -96,7 +96,9 @@ def test_run_deploys_what_answers(
     with PortForward(kubernetes.cluster, NAMESPACE, service) as http:
         answer = http.post("/v1/models/rooms:predict", json={"instances": [[6.5]]})
     with PortForward(kubernetes.cluster, NAMESPACE, "model-server-application") as http:
-        page = http.get("/?RM=6.5", headers={"accept": "text/html"})
+        # the node's routes to a Service follow its pods' readiness by some seconds
+        wait("a value", lambda: http.get("/?RM=6.5", headers=PAGE).status_code == 200)
+        page = http.get("/?RM=6.5", headers=PAGE)
     assert answer.status_code == 200
     assert f'<data value="{answer.json()["predictions"][0]}">' in page.text
 
