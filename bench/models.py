@@ -32,8 +32,8 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from bench.errors import BenchError
 from model_server.formats.tensors import INPUT
 from model_server.model import directory as model_directory
+from model_server.model.loading import agree
 from model_server.model.manifest import Feature, Tolerance
-from model_server.model.runtime import agree
 from model_server.packing.pack import pack
 from model_server.packing.package import Package
 from training import boston

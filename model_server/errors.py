@@ -268,3 +268,8 @@ class MemoryShort(RequestError):
     """There is no room for one more model."""
 
     status = 507
+
+
+def first_line(error: Exception) -> str:
+    """Return what kind of error it is and what it says first, not too long."""
+    return f"{type(error).__name__}: {error}".splitlines()[0][:200]

@@ -9,7 +9,7 @@ from typing import Any
 from sklearn.base import clone
 
 from model_server.model import directory as model_directory
-from model_server.model import runtime
+from model_server.model import loading
 from model_server.packing.package import Package
 from training.comparison import Comparison, compare
 from training.dataset import Dataset
@@ -86,4 +86,4 @@ def write(trained: Trained) -> None:
         model_directory.write(trained.directory, trained.package.manifest, trained.package.files)
     except OSError as error:
         raise Unwritable(trained.directory, error) from error
-    runtime.load(model_directory.read(trained.directory))
+    loading.load(model_directory.read(trained.directory))

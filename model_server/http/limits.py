@@ -5,7 +5,12 @@ import resource
 from dataclasses import dataclass, replace
 from typing import Self
 
+from model_server.http.state import State
+
 log = logging.getLogger("model_server")
+
+_KEEP_ALIVE_S = 65
+"""Longer than the idle time-out of a proxy in front, as KServe has it."""
 
 _OTHER_FILES = 256
 
@@ -38,6 +43,12 @@ class Limits:
     def grpc_connections(self) -> int:
         """How many there may be to gRPC's port beside."""
         return max(int(self.connections * _GRPC), 1)
+
+    def patience_s(self, state: State, *, fresh: bool) -> float:
+        """Return how long a client that is to send may take; a fresh one has asked nothing yet."""
+        if state is State.IDLE and not fresh:
+            return _KEEP_ALIVE_S
+        return self.body_timeout_s if state is State.BODY else self.header_timeout_s
 
     def fit_to_open_files(self) -> Self:
         """Raise this process's limit on open files to what is wanted, or want less connections."""

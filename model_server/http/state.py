@@ -38,3 +38,10 @@ class State(Enum):
     UNREAD = auto()
     LINGERING = auto()
     CLOSED = auto()
+
+
+READS = frozenset((State.IDLE, State.HEAD, State.BODY))
+"""In which more of a request is taken."""
+
+ENDS = frozenset((State.LINGERING, State.CLOSED))
+"""In which nothing more is answered."""

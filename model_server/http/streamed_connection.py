@@ -13,11 +13,12 @@ from typing import cast
 from typing_extensions import override
 
 from model_server.errors import BadRequest, RequestError
-from model_server.http.connection import CLOSE, ENDS, Connection
+from model_server.http.connection import Connection
 from model_server.http.messages import Response
 from model_server.http.request_parser import Asked
+from model_server.http.response_writer import CLOSE
 from model_server.http.service import Service
-from model_server.http.state import State
+from model_server.http.state import ENDS, State
 from model_server.http.streamed_parser import Begun, StreamedRequestParser
 
 
@@ -60,7 +61,8 @@ class StreamedConnection(Connection):
             else:
                 self._ahead, self._at = b"", 0
                 self._hold_back()
-                self._tell_to_send()
+                if self._parser.expects:
+                    self._tell_to_send()
                 await self._wait_for_client(State.BODY)
         return current.parts.popleft() if current.parts else b""
 
@@ -71,7 +73,7 @@ class StreamedConnection(Connection):
         self._begun = response
         self._keeps_begun = chunked and self._keeps(self._current, response)
         framing = b"transfer-encoding: chunked\r\n" if chunked else b""
-        self._tell(request, response)
+        self._writer.tell(request, response)
         framing += b"" if self._keeps_begun else CLOSE
         self._transport.write(response.head(self._roster.date, framing))
 
@@ -81,7 +83,7 @@ class StreamedConnection(Connection):
         if part and request.method != "HEAD":
             chunked = request.version == "1.1"
             self._transport.write(b"%x\r\n%s\r\n" % (len(part), part) if chunked else part)
-        if self._unread:
+        if self._writer.unread:
             await self._wait_for_client(State.UNREAD)
 
     # What asyncio tells.
@@ -89,7 +91,7 @@ class StreamedConnection(Connection):
     @override
     def eof_received(self) -> bool:
         """Answer a client that sends no more what it has asked."""
-        if self._task is None or self.secure:
+        if self.secure or not self._handling.busy:
             return super().eof_received()
         self._ended = True
         self._moved.set()
@@ -98,12 +100,11 @@ class StreamedConnection(Connection):
     @override
     def resume_writing(self) -> None:
         """Go on."""
-        if self._task is None:
-            super().resume_writing()
-        else:
-            self._unread = False
-            self._roster.free_unread(self)
+        if self._handling.busy:
+            self._writer.resume()
             self._moved.set()
+        else:
+            super().resume_writing()
 
     # What the roster asks.
 
@@ -136,8 +137,8 @@ class StreamedConnection(Connection):
         if self.state in ENDS:
             raise BadRequest("the client is gone")
         self.state = state
-        self._moved_s = self._roster.now_s
-        self.since_s += self._moved_s - self._worked_s
+        self._writer.moved_s = self._roster.now_s
+        self.since_s += self._roster.now_s - self._worked_s
         self._roster.waits(self)
         self._moved.clear()
         try:
@@ -150,11 +151,11 @@ class StreamedConnection(Connection):
 
     @override
     def _go_on(self) -> None:
-        if self._task is None:
-            super()._go_on()
-        else:
+        if self._handling.busy:
             self._hold_back()
             self._moved.set()
+        else:
+            super()._go_on()
 
     @override
     def _begin(self, asked: Asked) -> None:

@@ -15,7 +15,8 @@ from model_server.inference.executor import Executors
 from model_server.inference.in_flight import need
 from model_server.metrics import Durations
 from model_server.model.directory import ModelDirectory
-from model_server.model.runtime import Runtime, check_golden
+from model_server.model.loading import check_golden
+from model_server.model.runtime import Runtime
 from model_server.model.signature import Signature
 
 log = logging.getLogger("model_server")

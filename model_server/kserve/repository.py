@@ -13,15 +13,16 @@ from model_server.errors import (
     ModelNotReady,
     ModelServerError,
     RequestError,
+    first_line,
 )
 from model_server.http.predictions import INVOCATIONS
 from model_server.inference.executor import Executors
 from model_server.inference.served import Served
 from model_server.kserve.predictor import BrokenPredictor, Predictor
 from model_server.model import directory as model_directory
-from model_server.model import runtime, without_manifest
+from model_server.model import loading, without_manifest
 from model_server.model.load_policy import LoadPolicy
-from model_server.model.runtime import EstimatorLoader
+from model_server.model.runtime import EstimatorLoader, Runtime
 
 log = logging.getLogger("model_server")
 
@@ -266,7 +267,7 @@ class Repository(ModelRepository):
             raise ModelDirectoryError(
                 path,
                 "",
-                f"can't be served ({runtime.first_line(error)})",
+                f"can't be served ({first_line(error)})",
                 "train the model again",
             ) from error
 
@@ -276,11 +277,11 @@ class Repository(ModelRepository):
             self._policy.check(directory)
             estimator = self._load_estimator(directory, None)
             directory = without_manifest.complete(directory, estimator)
-            loaded: runtime.Runtime = estimator
+            loaded: Runtime = estimator
         else:
             directory = model_directory.read(path)
             self._policy.check(directory)
-            loaded = runtime.load(directory, self._load_estimator)
+            loaded = loading.load(directory, self._load_estimator)
         return Served(directory, loaded, self._executors, self._rows_limit, name)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from model_server.errors import ModelDirectoryError
-from model_server.model import runtime
+from model_server.model import loading
 from model_server.model.directory import MANIFEST, ONNX, ModelDirectory
 
 
@@ -43,7 +43,7 @@ class LoadPolicy:
                 f"model {name!r} has SHA-256 {candidate.digest}, {problem}",
                 "restore the directory or, if you made the change, pin the new digest",
             )
-        if not self.pickle and runtime.kind(candidate).unpickles:
+        if not self.pickle and loading.kind(candidate).unpickles:
             raise ModelDirectoryError(
                 candidate.path,
                 candidate.model_file,

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from model_server.errors import ModelServerError
 from model_server.model import directory as model_directory
-from model_server.model import runtime
+from model_server.model import loading
 from model_server.model.manifest import Name
 from model_server.model.runtime import Runtime
 from model_server.packing import features, fitted, overrides, sample, summary
@@ -115,4 +115,4 @@ def _write(out: Path, made: Package) -> Runtime:
         model_directory.write(out, made.manifest, made.files)
     except OSError as error:
         raise NotPacked(f"{out}: can't be written ({error.strerror})", "set --out") from error
-    return runtime.load(model_directory.read(out))
+    return loading.load(model_directory.read(out))

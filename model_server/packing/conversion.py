@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from model_server.errors import first_line
 from model_server.model.columns import Instances
+from model_server.model.estimator_runtime import EstimatorRuntime
 from model_server.model.manifest import (
     PREDICTION,
     Container,
@@ -19,8 +21,8 @@ from model_server.model.manifest import (
     Output,
     Tolerance,
 )
+from model_server.model.onnx_runtime import OnnxRuntime
 from model_server.model.outputs import Answers, tried
-from model_server.model.runtime import EstimatorRuntime, OnnxRuntime, first_line
 from model_server.packing.graphs.forests import rounds_inputs
 from model_server.packing.graphs.graph import NUMBERS, graph, unwrapped
 from model_server.packing.inside import tokenized

@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 from pandas.api import types
 
+from model_server.errors import first_line
 from model_server.model.columns import Columns, Instances
 from model_server.model.manifest import Container, Feature
-from model_server.model.runtime import first_line
 from model_server.packing import inside
 from model_server.packing.errors import NotPacked
 from model_server.packing.overrides import Overrides

@@ -10,10 +10,10 @@ from sklearn.base import is_classifier, is_clusterer, is_outlier_detector, is_re
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import FixedThresholdClassifier
 
+from model_server.errors import first_line
 from model_server.model.columns import Instances
 from model_server.model.manifest import PREDICTION, Target, Task
 from model_server.model.outputs import offered
-from model_server.model.runtime import first_line
 from model_server.packing import features
 from model_server.packing.conversion import CLOSE, Wanted
 from model_server.packing.errors import NotPacked

@@ -14,6 +14,7 @@ from sklearn.pipeline import Pipeline
 
 from model_server.model.columns import Columns, Instances
 from model_server.model.directory import JOBLIB, ONNX
+from model_server.model.estimator_runtime import EstimatorRuntime
 from model_server.model.manifest import (
     PREDICTION,
     Feature,
@@ -25,7 +26,6 @@ from model_server.model.manifest import (
     Task,
 )
 from model_server.model.outputs import told
-from model_server.model.runtime import EstimatorRuntime
 from model_server.packing.conversion import Wanted, convert
 from model_server.packing.graphs.trees import clear_padding
 from model_server.packing.reading import Reading

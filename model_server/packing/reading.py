@@ -7,8 +7,8 @@ from typing import Any
 import numpy.typing as npt
 
 from model_server.model.columns import Columns, Instances
+from model_server.model.estimator_runtime import EstimatorRuntime
 from model_server.model.manifest import Container, Feature
-from model_server.model.runtime import EstimatorRuntime
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,7 @@ class Estimators:
     def load(
         self, directory: ModelDirectory, outputs: Sequence[Output] | None = None
     ) -> "EstimatorProcesses":
-        """Load the estimator of a checked model directory; see `runtime.load_estimator`.
+        """Load the estimator of a checked model directory; see `estimator_runtime.load_estimator`.
 
         Raises
         ------

@@ -20,10 +20,9 @@ from typing import Any
 
 from model_server import memory
 from model_server.errors import BadRequest, ModelDirectoryError
-from model_server.model import runtime
 from model_server.model.directory import ModelDirectory
+from model_server.model.estimator_runtime import EstimatorRuntime, load_estimator
 from model_server.model.manifest import Method, Output
-from model_server.model.runtime import EstimatorRuntime
 from model_server.workers.channel import Channel, pack
 
 _NICE = 10
@@ -123,7 +122,7 @@ def _keep(channel: Channel) -> None:
         directory = dataclasses.replace(told.directory, model=bytes(told.model))
         outputs = told.outputs
         del told
-        estimator = runtime.load_estimator(directory, outputs)
+        estimator = load_estimator(directory, outputs)
         del directory
     except ModelDirectoryError as error:
         channel.send(NotLoaded(error, isinstance(error.__cause__, MemoryError)))

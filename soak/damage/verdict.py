@@ -6,7 +6,7 @@ import numpy as np
 
 from model_server.errors import ModelDirectoryError
 from model_server.model import directory as model_directory
-from model_server.model import runtime
+from model_server.model import loading
 from model_server.model.columns import Matrix
 from model_server.model.directory import ModelDirectory
 
@@ -27,7 +27,7 @@ class Judge:
     def __init__(self, directory: Path) -> None:
         self.sound = model_directory.read(directory)
         self._X = _sample(self.sound)
-        self._y = runtime.load(self.sound).predict(self._X)
+        self._y = loading.load(self.sound).predict(self._X)
 
     def read(self) -> str:
         """Tell what becomes of the directory as it is now."""
@@ -39,14 +39,14 @@ class Judge:
     def load(self, changed: ModelDirectory) -> str:
         """Tell what becomes of an artifact whose digests are in order."""
         try:
-            loaded = runtime.load(changed)
+            loaded = loading.load(changed)
         except ModelDirectoryError:
             return REFUSED
         try:
             y = loaded.predict(self._X)
         except Exception:  # noqa: BLE001 - a client would get a 500
             return FAILING
-        return RIGHT if runtime.agree(y, self._y, self.sound.manifest.tolerance) else WRONG
+        return RIGHT if loading.agree(y, self._y, self.sound.manifest.tolerance) else WRONG
 
 
 def _sample(sound: ModelDirectory) -> Matrix:

@@ -8,7 +8,7 @@ import numpy as np
 
 from harness.processes import ServerProcess, serve
 from model_server.model import directory as model_directory
-from model_server.model import runtime
+from model_server.model import loading
 from model_server.model.directory import ModelDirectory
 from soak.fuzzing import bodies, decoding, garbage, openapi, tensors
 from soak.scenario import Outcome
@@ -99,7 +99,7 @@ def _ask_golden(server: ServerProcess, artifacts: list[ModelDirectory]) -> list[
         body = json.dumps({"instances": golden.instances})
         answer = server.predict(name, body, "application/json")
         expected = np.array(golden.predictions)
-        if answer.status_code != 200 or not runtime.agree(
+        if answer.status_code != 200 or not loading.agree(
             np.array(answer.json()["predictions"]), expected, each.manifest.tolerance
         ):
             failures.append(f"golden rows of {name}: {answer.status_code} {answer.text[:300]}")

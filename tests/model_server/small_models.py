@@ -12,8 +12,8 @@ from sklearn.preprocessing import OneHotEncoder
 from model_server.inference.executor import Executors
 from model_server.kserve.repository import Repository
 from model_server.model import directory
+from model_server.model.estimator_runtime import load_estimator
 from model_server.model.load_policy import LoadPolicy
-from model_server.model.runtime import load_estimator
 from tests.training import samples
 from training.dataset import build
 from training.package import package

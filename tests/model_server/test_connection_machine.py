@@ -99,7 +99,7 @@ class Client:
     @property
     def unread_bytes(self) -> int:
         """What it was asked to read and does not, with the answer of which more is to come."""
-        return self.wire.unread_bytes + len(self.connection._unsent)
+        return self.wire.unread_bytes + len(self.connection._writer.unsent)
 
     @property
     def n_whole(self) -> int:
@@ -134,7 +134,7 @@ class Client:
             told = b"\r\n\r\n" in self.stream[begins : self.sent].lstrip()
             answer = self.judge.next(message.method if message is not None and told else "GET")
             if answer is None:
-                more = self.connection._unsent or not self.open
+                more = self.connection._writer.unsent or not self.open
                 assert more or not self.judge.in_pieces, "the rest of an answer is forgotten"
                 return
             yield self.n_answered, message, answer
@@ -278,7 +278,7 @@ class Connections(RuleBasedStateMachine):
     def stop(self) -> None:
         self.stopping = True
         for client in self.clients:
-            if client.connection._unsent:
+            if client.connection._writer.unsent:
                 client.begun_before_stop = client.n_answered
         self.stage.stop()
         self._look()

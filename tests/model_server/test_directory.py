@@ -17,7 +17,7 @@ import pytest
 
 from model_server.errors import ModelDirectoryError
 from model_server.model import directory as model_directory
-from model_server.model import runtime, without_manifest
+from model_server.model import loading, without_manifest
 from model_server.model.manifest import Feature, Golden, Manifest, Tolerance
 
 NOBODY = 65534
@@ -89,12 +89,12 @@ def test_no_file_outside_the_directory_is_named() -> None:
 def test_another_version_of_scikit_learn(rooms: Path) -> None:
     libraries = {**model_directory.read(rooms).manifest.libraries, "scikit-learn": "0.24.0"}
     change(rooms, {"libraries": libraries})
-    runtime.load(model_directory.read(rooms))
+    loading.load(model_directory.read(rooms))
     change(rooms, {}, drop="model.onnx")
     with pytest.raises(
         ModelDirectoryError, match=r"model\.joblib: made by scikit-learn 0\.24\.0, and"
     ):
-        runtime.load(model_directory.read(rooms))
+        loading.load(model_directory.read(rooms))
 
 
 @pytest.mark.parametrize("drop", [None, "model.onnx"])
@@ -105,7 +105,7 @@ def test_a_golden_row_that_comes_out_differently(rooms: Path, drop: str | None) 
     wrong = golden.model_copy(update={"predictions": (first, second + 1.0, *rest)})
     change(rooms, {"golden": wrong}, drop=drop)
     with pytest.raises(ModelDirectoryError, match="golden row 2 comes out as"):
-        runtime.load(model_directory.read(rooms))
+        loading.load(model_directory.read(rooms))
 
 
 LOOSE = Tolerance.model_construct(absolute=1e308, relative=0.0)
@@ -128,7 +128,7 @@ def test_a_manifest_that_checks_nothing_or_contradicts_itself(rooms: Path, case:
     changes, words = BROKEN[case]
     change(rooms, changes)
     with pytest.raises(ModelDirectoryError, match=rf"manifest\.json: .*{words}"):
-        runtime.load(model_directory.read(rooms))
+        loading.load(model_directory.read(rooms))
 
 
 @pytest.mark.parametrize("file", ["model.onnx", "model.joblib"])
@@ -136,7 +136,7 @@ def test_a_file_that_is_none_of_its_kind(rooms: Path, file: str) -> None:
     manifest = model_directory.read(rooms).manifest
     model_directory.write(rooms, manifest, {file: b"nothing of the kind"})
     with pytest.raises(ModelDirectoryError, match=f"{file}: .*; "):
-        runtime.load(model_directory.read(rooms))
+        loading.load(model_directory.read(rooms))
 
 
 def test_a_write_that_fails_leaves_what_was_there(rooms: Path) -> None:

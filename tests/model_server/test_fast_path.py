@@ -16,7 +16,7 @@ from harness.processes import ServerProcess
 from model_server.inference.batching import Batcher
 from model_server.inference.executor import Executor
 from model_server.model import directory as model_directory
-from model_server.model import runtime
+from model_server.model import loading, runtime
 from model_server.model.columns import Matrix
 from model_server.model.outputs import Answers
 from tests.model_server.signatures import signature
@@ -119,7 +119,7 @@ def loaded(request: pytest.FixtureRequest, models: Path) -> tuple[runtime.Runtim
     read = model_directory.read(models / request.param)
     names = [feature.name for feature in read.manifest.features]
     X = np.array([[float(row[name]) for name in names] for row in TABLE])
-    return runtime.load(read), X
+    return loading.load(read), X
 
 
 ONE = ("prediction",)

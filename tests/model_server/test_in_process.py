@@ -16,7 +16,7 @@ from model_server.http.router import Route, Router
 from model_server.inference import turns
 from model_server.inference.executor import Executors
 from model_server.inference.served import Served
-from model_server.model import directory, runtime
+from model_server.model import directory, loading
 from tests.model_server.handler_transport import client
 
 
@@ -37,7 +37,7 @@ ROUTES = (
 @pytest.fixture
 def rooms(models: Path) -> Served:
     read = directory.read(models / "rooms")
-    return Served(read, runtime.load(read), Executors(queue_limit_s=60), rows_limit=10)
+    return Served(read, loading.load(read), Executors(queue_limit_s=60), rows_limit=10)
 
 
 async def test_a_prediction(rooms: Served) -> None:

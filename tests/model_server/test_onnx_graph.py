@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from model_server.errors import ModelDirectoryError
 from model_server.model import directory as model_directory
-from model_server.model import onnx_graph, runtime
+from model_server.model import loading, onnx_graph
 from model_server.model.directory import ModelDirectory
 from model_server.model.manifest import Conversion, Feature, Golden, Manifest, Target
 
@@ -73,7 +73,7 @@ def directory(path: Path, content: bytes) -> ModelDirectory:
 
 
 def test_a_graph_with_its_data_inside_is_loaded(tmp_path: Path) -> None:
-    loaded = runtime.load(directory(tmp_path / "sums", model(graph([tensor(location=None)]))))
+    loaded = loading.load(directory(tmp_path / "sums", model(graph([tensor(location=None)]))))
     assert loaded.predict(np.array([[2.0]])).tolist() == [2.0 * N_WEIGHTS]
 
 
@@ -88,7 +88,7 @@ def test_data_in_another_file_are_refused(tmp_path: Path, monkeypatch: pytest.Mo
     with pytest.raises(
         ModelDirectoryError, match=r"model\.onnx: has data in other files, which no digest covers"
     ):
-        runtime.load(directory(tmp_path / "sums", content))
+        loading.load(directory(tmp_path / "sums", content))
 
 
 def below(external: onnx.TensorProto) -> dict[str, bytes]:

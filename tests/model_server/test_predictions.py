@@ -14,7 +14,7 @@ from kserve import InferenceGRPCClient, InferenceRESTClient, InferInput, InferRe
 
 from harness.processes import ROOT, ServerProcess
 from model_server.model import directory as model_directory
-from model_server.model.runtime import agree
+from model_server.model.loading import agree
 
 TABLE = list(csv.DictReader((ROOT / "training/data/boston_housing.csv").read_text().splitlines()))
 NAMES = ["rooms", "boston"]

@@ -15,7 +15,7 @@ from kserve.protocol.rest.server import RESTServer
 from model_server.inference.executor import Executors
 from model_server.inference.served import Served
 from model_server.kserve.predictor import Predictor
-from model_server.model import directory, runtime
+from model_server.model import directory, loading
 
 GOOD, EXPECTED = {"instances": [[6.5]]}, pytest.approx(21310.95, abs=0.02)
 
@@ -23,7 +23,7 @@ GOOD, EXPECTED = {"instances": [[6.5]]}, pytest.approx(21310.95, abs=0.02)
 @pytest.fixture(scope="module")
 def transport(models: Path) -> httpx.ASGITransport:
     read = directory.read(models / "rooms")
-    served = Served(read, runtime.load(read), Executors(queue_limit_s=60), rows_limit=10)
+    served = Served(read, loading.load(read), Executors(queue_limit_s=60), rows_limit=10)
     registry = ModelRepository()
     registry.update(Predictor(served))
     dataplane = DataPlane(model_registry=registry)

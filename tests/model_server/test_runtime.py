@@ -18,8 +18,8 @@ from model_server.errors import BadRequest
 from model_server.inference.batching import Batcher
 from model_server.inference.executor import Executor
 from model_server.model.manifest import Feature
+from model_server.model.onnx_runtime import OnnxRuntime
 from model_server.model.outputs import Answers
-from model_server.model.runtime import OnnxRuntime
 from tests.model_server.signatures import signature
 
 NAMES = ("RM", "AGE")

@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 
 from harness.processes import ServerProcess, refuse
 from model_server.errors import ModelDirectoryError
-from model_server.model import runtime, without_manifest
+from model_server.model import estimator_runtime, without_manifest
 from model_server.model.directory import ModelDirectory
 from model_server.model.load_policy import LoadPolicy
 from tests.model_server import bare_model
@@ -116,7 +116,7 @@ def test_a_digest_covers_the_features_as_well(tmp_path: Path) -> None:
 
 def load(directory: Path) -> ModelDirectory:
     read = without_manifest.read(directory)
-    return without_manifest.complete(read, runtime.load_estimator(read))
+    return without_manifest.complete(read, estimator_runtime.load_estimator(read))
 
 
 @pytest.mark.slow

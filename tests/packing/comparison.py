@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from model_server.model.manifest import Feature
-from model_server.model.runtime import OnnxRuntime
+from model_server.model.onnx_runtime import OnnxRuntime
 from model_server.packing.conversion import EXACT, convert
 from model_server.packing.probes import probes
 

@@ -19,7 +19,8 @@ from xgboost import XGBClassifier, XGBRegressor
 from model_server.model import directory as model_directory
 from model_server.model.columns import Columns, Instances
 from model_server.model.directory import ONNX
-from model_server.model.runtime import EstimatorRuntime, OnnxRuntime
+from model_server.model.estimator_runtime import EstimatorRuntime
+from model_server.model.onnx_runtime import OnnxRuntime
 from model_server.packing.conversion import CLOSE, EXACT
 from model_server.packing.pack import pack
 from model_server.packing.package import Package
@@ -235,11 +236,11 @@ WITHOUT_THE_LIBRARY = """
 import sys
 from pathlib import Path
 sys.modules["xgboost"] = None
-from model_server.model import directory, runtime
+from model_server.model import directory, loading
 from model_server.model.columns import Columns
 read = directory.read(Path(sys.argv[1]))
 row = Columns(read.manifest.features).read([[1.0] * len(read.manifest.features)])
-print(float(runtime.load(read).predict(row)[0]))
+print(float(loading.load(read).predict(row)[0]))
 """
 
 

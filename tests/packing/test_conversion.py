@@ -8,7 +8,8 @@ from sklearn.ensemble import GradientBoostingRegressor
 from sklearn.linear_model import LogisticRegression
 from sklearn.tree import DecisionTreeRegressor
 
-from model_server.model.runtime import EstimatorRuntime, OnnxRuntime
+from model_server.model.estimator_runtime import EstimatorRuntime
+from model_server.model.onnx_runtime import OnnxRuntime
 from model_server.packing import conversion
 from model_server.packing.conversion import EXACT, Expected, convert
 from model_server.packing.probes import MAXIMUM_ROWS, blocks, probes

@@ -14,7 +14,7 @@ from sklearn.utils.discovery import all_estimators
 from threadpoolctl import threadpool_limits
 
 from model_server.model.manifest import Feature
-from model_server.model.runtime import OnnxRuntime
+from model_server.model.onnx_runtime import OnnxRuntime
 from model_server.packing.conversion import convert
 from model_server.packing.probes import blocks
 

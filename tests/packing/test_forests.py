@@ -12,7 +12,7 @@ from sklearn.model_selection import train_test_split
 from threadpoolctl import threadpool_limits
 
 from model_server.model.manifest import Feature, Output
-from model_server.model.runtime import OnnxRuntime
+from model_server.model.onnx_runtime import OnnxRuntime
 from model_server.packing.conversion import convert
 from model_server.packing.graphs.graph import graph
 from model_server.packing.probes import probes

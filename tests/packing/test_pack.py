@@ -25,7 +25,7 @@ from xgboost import XGBRegressor
 
 from harness.processes import ServerProcess
 from model_server.model import directory as model_directory
-from model_server.model import runtime
+from model_server.model import loading
 from model_server.model.columns import Columns
 from model_server.model.manifest import Feature, Manifest
 from model_server.packing import command
@@ -66,7 +66,7 @@ def features(manifest: Manifest) -> dict[str, Feature]:
 def asked(packed: Any, folder: Path, rows: list[Any]) -> list[Any]:
     """Return what a server would answer, from the directory."""
     model_directory.write(folder / "model", packed.manifest, packed.files)
-    loaded = runtime.load(model_directory.read(folder / "model"))
+    loaded = loading.load(model_directory.read(folder / "model"))
     answers: list[Any] = loaded.predict(Columns(packed.manifest.features).read(rows)).tolist()
     return answers
 
@@ -232,7 +232,7 @@ def test_outputs_that_are_wanted_are_given(tmp_path: Path) -> None:
     read = model_directory.read(out)
     assert [output.name for output in read.manifest.outputs] == ["prediction", "std"]
     _, std = process.predict(frame.to_numpy()[:3], return_std=True)
-    answers = runtime.load(read).answer(frame.to_numpy()[:3], ["std"])
+    answers = loading.load(read).answer(frame.to_numpy()[:3], ["std"])
     np.testing.assert_array_equal(answers["std"], std)
 
 
@@ -347,7 +347,7 @@ def test_a_threshold_decides_between_two_classes(titanic: Path) -> None:
     read = model_directory.read(titanic / "model")
     assert (read.manifest.target.threshold, read.manifest.conversion.converted) == (0.8, True)
     rows = passengers()
-    answers = runtime.load(read).answer(
+    answers = loading.load(read).answer(
         Columns(read.manifest.features).read(rows.astype(object).to_numpy().tolist()),
         ["prediction", "probability"],
     )

@@ -24,7 +24,7 @@ from sklearn.preprocessing import (
 
 from model_server.model.columns import Columns
 from model_server.model.manifest import Feature
-from model_server.model.runtime import OnnxRuntime
+from model_server.model.onnx_runtime import OnnxRuntime
 from model_server.packing.conversion import EXACT, convert
 from tests.packing.comparison import answers, assert_same, features, refusal
 

@@ -13,7 +13,7 @@ from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.random_projection import GaussianRandomProjection, SparseRandomProjection
 
-from model_server.model.runtime import OnnxRuntime
+from model_server.model.onnx_runtime import OnnxRuntime
 from model_server.packing.conversion import EXACT, convert
 from tests.packing.comparison import assert_same, features, refusal
 

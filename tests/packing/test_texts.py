@@ -14,7 +14,7 @@ from sklearn.naive_bayes import BernoulliNB, ComplementNB, MultinomialNB
 from sklearn.pipeline import FeatureUnion, make_pipeline
 
 from model_server.model.columns import Columns
-from model_server.model.runtime import OnnxRuntime
+from model_server.model.onnx_runtime import OnnxRuntime
 from model_server.model.tokens import Tokenizer
 from model_server.packing.conversion import EXACT, Converted, convert
 from model_server.packing.features import find

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from model_server.model import directory as model_directory
-from model_server.model import runtime
+from model_server.model import loading
 from model_server.model.columns import Columns
+from model_server.model.estimator_runtime import EstimatorRuntime
 from training import boston, table
 from training.errors import TrainingError
 
@@ -69,7 +70,7 @@ def test_every_feature_is_described(jobs: Any) -> None:
 
 
 def test_more_rooms_are_never_worth_less(rooms: Any) -> None:
-    values = runtime.load(rooms).predict(np.linspace(3, 9.5, 2000)[:, None])
+    values = loading.load(rooms).predict(np.linspace(3, 9.5, 2000)[:, None])
     assert np.all(np.diff(values) >= 0)
     assert values[0] < 16_000
     assert values[-1] > 44_000
@@ -89,9 +90,9 @@ def test_onnx_answers_and_agrees_with_the_estimator(models: Path, jobs: Any, nam
     assert read.model_file == model_directory.ONNX
     assert read.manifest.conversion.rows_compared > 10_000
     X = jobs[name][0].X
-    estimator = runtime.EstimatorRuntime(_estimator(models / name), read.manifest.features)
-    assert runtime.agree(
-        runtime.load(read).predict(X), estimator.predict(X), read.manifest.tolerance
+    estimator = EstimatorRuntime(_estimator(models / name), read.manifest.features)
+    assert loading.agree(
+        loading.load(read).predict(X), estimator.predict(X), read.manifest.tolerance
     )
 
 
@@ -105,7 +106,7 @@ def test_golden_rows_hold_the_extremes_and_the_median(rooms: Any) -> None:
 def test_the_interval_is_asymmetric_and_covers_the_rows_fitted(rooms: Any, jobs: Any) -> None:
     interval = rooms.manifest.target.interval
     dataset = jobs["rooms"][0]
-    off = dataset.y - runtime.load(rooms).predict(dataset.X)
+    off = dataset.y - loading.load(rooms).predict(dataset.X)
     covered = np.mean((interval.lower <= off) & (off <= interval.upper))
     assert interval.lower < 0 < interval.upper
     assert interval.coverage == 0.9

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from model_server.model import directory as model_directory
-from model_server.model import runtime
+from model_server.model import loading
 from model_server.model.columns import Columns
 from tests.training import samples
 from tests.training.conftest import Run
@@ -145,4 +145,4 @@ def test_texts_are_features_and_classes(
     assert read.manifest.features[0].categories == tuple(sorted(samples.SHAPES))
     assert read.manifest.metrics["accuracy"].mean > 0.8
     X = Columns(read.manifest.features).read([["round", 9.0, 0.0], ["flat", 1.0, 39.0]])
-    assert runtime.load(read).predict(X).tolist() == ["dear", "cheap"]
+    assert loading.load(read).predict(X).tolist() == ["dear", "cheap"]

@@ -29,7 +29,7 @@ from sklearn.svm import SVC, SVR
 from sklearn.tree import DecisionTreeRegressor
 
 from model_server.model import directory as model_directory
-from model_server.model import runtime
+from model_server.model import loading
 from model_server.packing import conversion
 from model_server.packing.graphs.graph import graph
 from tests.training import samples
@@ -113,9 +113,9 @@ def test_round_trip(case: Any, tmp_path: Path) -> None:
     model_directory.write(tmp_path / "sample", packaged.manifest, packaged.files)
 
     read = model_directory.read(tmp_path / "sample")
-    answers = runtime.load(read).predict(dataset.instances)
+    answers = loading.load(read).predict(dataset.instances)
 
-    assert runtime.agree(answers, fitted.predict(dataset.inputs), read.manifest.tolerance)
+    assert loading.agree(answers, fitted.predict(dataset.inputs), read.manifest.tolerance)
     assert read.manifest.conversion.converted is converts, read.manifest.conversion.reason
     assert read.model_file == (model_directory.ONNX if converts else model_directory.JOBLIB)
     if not read.manifest.conversion.converted:
@@ -129,9 +129,9 @@ def test_a_data_frame_of_numbers_keeps_its_names(tmp_path: Path) -> None:
     packaged = package(fitted, dataset, "sample")
     model_directory.write(tmp_path / "sample", packaged.manifest, packaged.files)
     read = model_directory.read(tmp_path / "sample")
-    answers = runtime.load(read).predict(dataset.instances)
+    answers = loading.load(read).predict(dataset.instances)
     assert read.model_file == model_directory.ONNX
-    assert runtime.agree(answers, fitted.predict(dataset.frame), read.manifest.tolerance)
+    assert loading.agree(answers, fitted.predict(dataset.frame), read.manifest.tolerance)
 
 
 def test_a_graph_that_answers_otherwise_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from harness.processes import DEADLINE_S, until
 from model_server.model import directory as model_directory
-from model_server.model import runtime
+from model_server.model import loading
 from tests.training import samples
 from tests.training.conftest import Run
 from tests.training.jobs import Job
@@ -82,7 +82,7 @@ def test_metric_definitions_match_what_is_printed(rooms: tuple[Job, str]) -> Non
     for name, metric in read.manifest.metrics.items():
         assert found.pop(f"cross-validated:{name}") == pytest.approx(metric.mean, rel=1e-5)
     [(dataset, _), _] = boston.models()
-    off = dataset.y[:100] - runtime.load(read).predict(dataset.X[:100])
+    off = dataset.y[:100] - loading.load(read).predict(dataset.X[:100])
     assert found.pop("validation:mae") == pytest.approx(abs(off).mean(), rel=1e-5)
     assert found.pop("validation:rmse") == pytest.approx((off**2).mean() ** 0.5, rel=1e-5)
     assert 0 < found.pop("validation:r2") < 1

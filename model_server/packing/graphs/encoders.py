@@ -13,7 +13,7 @@ from onnx import TensorProto
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, TargetEncoder
 
 from model_server.model.cells.cells import is_nan
-from model_server.model.runtime import ABSENT_TEXT
+from model_server.model.onnx_runtime import ABSENT_TEXT
 from model_server.packing.graphs.operators import Conversion, Operators
 from model_server.packing.graphs.tree_ensemble import Floats
 

@@ -16,7 +16,7 @@ from sklearn.preprocessing import (
     PowerTransformer,
 )
 
-from model_server.model.runtime import ABSENT_TEXT
+from model_server.model.onnx_runtime import ABSENT_TEXT
 from model_server.packing.graphs.intervals import places
 from model_server.packing.graphs.operators import Conversion, Operators
 from model_server.packing.graphs.special_functions import expm1, log1p
