@@ -2,7 +2,7 @@
 
 A test that needs a missing program is skipped with a line that names it; with ``REQUIRE_ALL=1`` a
 skip is a failure. ``--fast`` runs those alone that start no process and train no built-in model.
-``-n 2`` waits for the cluster and passes the other tests at the same time.
+``-n 3`` waits for the cluster in one process, and passes the other tests in two.
 """
 
 import fcntl
@@ -29,7 +29,10 @@ _LISTING_FONTS = "fc-list"
 """What matplotlib starts once on a new machine."""
 
 _CONTAINERS = "containers"
-"""The group of tests that takes longest, mostly waiting; so it begins first."""
+"""The group of tests that takes longest, mostly waiting."""
+
+_FIRST = (_CONTAINERS, "tests/soak", "tests/training")
+"""What takes longest begins first, or one process would be at it when the others have ended."""
 
 _OF_MAKE = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")
 """What `make test` tells the makes below it: a test that starts make starts one of its own."""
@@ -58,7 +61,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=starting)
         items[:] = [item for item in items if item not in starting]
     if hasattr(config, "workerinput"):
-        items.sort(key=lambda item: _together(item.nodeid) != _CONTAINERS)
+        items.sort(key=lambda item: _turn(_together(item.nodeid)))
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
@@ -74,6 +77,10 @@ def _together(nodeid: str) -> str:
     """Return what runs one after the other: all tests of the engine and the cluster, or a file."""
     file = nodeid.partition("::")[0]
     return _CONTAINERS if file.split("/")[1] in ("image", "kind", "sagemaker") else file
+
+
+def _turn(group: str) -> int:
+    return next((turn for turn, first in enumerate(_FIRST) if group.startswith(first)), len(_FIRST))
 
 
 def _starts(item: pytest.Item) -> bool:
