@@ -30,7 +30,8 @@ RUN /opt/sbom/bin/cyclonedx-py environment --output-reproducible --output-file /
       /opt/venv/bin/python
 WORKDIR /app
 # Of the server its connections, and what they import.
-COPY model_server/__init__.py model_server/errors.py model_server/metrics.py model_server/
+COPY model_server/__init__.py model_server/errors.py model_server/metrics.py model_server/ports.py \
+     model_server/
 COPY model_server/formats/__init__.py model_server/formats/media_types.py model_server/formats/
 COPY model_server/inference/__init__.py model_server/inference/in_flight.py model_server/inference/
 COPY model_server/http model_server/http

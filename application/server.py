@@ -16,11 +16,12 @@ from starlette.applications import Starlette
 from application.asgi import StreamedApplication
 from application.settings import Settings
 from model_server.http.limits import Limits
-from model_server.http.listener import Listener, listen
+from model_server.http.listener import Listener
 from model_server.http.roster import Roster
 from model_server.http.service import Service
 from model_server.http.streamed_connection import StreamedConnection
 from model_server.inference.in_flight import InFlightLimiter
+from model_server.ports import listen
 
 log = logging.getLogger("application")
 

@@ -47,7 +47,7 @@ SETTINGS = {
     "settings": model_server.settings.Settings,
     "application.settings": application.settings.Settings,
 }
-TAKEN_OVER = ("description", "type", "enum", "minimum", "exclusiveMinimum", "maximum")
+TAKEN_OVER = ("description", "type", "enum", "minimum", "exclusiveMinimum", "maximum", "anyOf")
 
 
 @dataclass(frozen=True)
@@ -220,8 +220,9 @@ def _settings(model: dict[str, Any]) -> dict[str, Any]:
     """Return the schema of settings by their names in the chart; none can be null."""
     properties = {}
     for name, told in model["properties"].items():
-        [kind] = [part for part in told.get("anyOf", [told]) if part["type"] != "null"]
-        every = told | kind
+        kinds = [part for part in told.get("anyOf", [told]) if part["type"] != "null"]
+        several = {"anyOf": kinds} if len(kinds) > 1 else kinds[0]
+        every = {key: part for key, part in told.items() if key != "anyOf"} | several
         properties[to_camel(name)] = {key: every[key] for key in TAKEN_OVER if key in every}
     return {"type": "object", "additionalProperties": False, "properties": properties}
 

@@ -85,8 +85,15 @@ class JSONLine(OrjsonFormatter):
             return json.dumps(log_data, default=str)
 
 
+def in_background() -> None:
+    """Leave writing to a thread from now on; this process must not be forked then."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, StandardError):
+            handler.start()
+
+
 class StandardError(logging.Handler):
-    """Write records to standard error from a thread of its own.
+    """Write records to standard error, and once it is started from a thread of its own.
 
     A record for which there is no room beside those that wait is dropped, and so is one that can't
     be written.
@@ -97,15 +104,23 @@ class StandardError(logging.Handler):
         self._changed = threading.Condition()
         self._lines: list[bytes] = []
         self._waiting_bytes = 0
+        self._started = False
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._started = True
         threads.start(self._write)
 
     @override
     def emit(self, record: logging.LogRecord) -> None:
-        """Hand a record to the thread."""
+        """Write a record, or hand it to the thread."""
         try:
             line = self.format(record).encode() + b"\n"
         except Exception:  # noqa: BLE001 - as every handler of the standard library
             self.handleError(record)
+            return
+        if not self._started:
+            _write_or_drop(line, 1)
             return
         with self._changed:
             if self._waiting_bytes + len(line) > _WAITING_BYTES:
@@ -127,22 +142,24 @@ class StandardError(logging.Handler):
                 self._changed.wait_for(lambda: self._lines)
                 lines, self._lines = self._lines, []
             text = b"".join(lines)
-            try:
-                _write_all(text)
-            except OSError:
-                LOG_DROPPED.inc(len(lines))
+            _write_or_drop(text, len(lines), None)
             with self._changed:
                 self._waiting_bytes -= len(text)
                 self._changed.notify_all()
 
 
-def _write_all(text: bytes) -> None:
+def _write_or_drop(text: bytes, n_lines: int, patience_s: float | None = _FLUSH_S) -> None:
+    """Write lines; count those that nobody reads in time, or that can't be written."""
     left = memoryview(text)
-    while left:
-        try:
-            left = left[os.write(_STDERR, left) :]
-        except BlockingIOError:
-            select.select([], [_STDERR], [])
+    try:
+        while left:
+            try:
+                left = left[os.write(_STDERR, left) :]
+            except BlockingIOError:
+                if not select.select([], [_STDERR], [], patience_s)[1]:
+                    raise
+    except OSError:
+        LOG_DROPPED.inc(n_lines)
 
 
 def _unblock() -> None:

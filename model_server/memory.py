@@ -76,10 +76,18 @@ def trim() -> None:
         libc.malloc_trim(0)
 
 
-def left_bytes(own_bytes: int) -> int:
-    """Return what is left to requests beside so much that the server takes without any."""
-    there_is = there_is_bytes()
-    return max(int(there_is * (1 - _RESERVE)) - own_bytes, _LEAST_BYTES)
+def left_bytes(own_bytes: int, n_processes: int = 1) -> int:
+    """Return what is left to requests beside so much that the server takes without any.
+
+    Parameters
+    ----------
+    own_bytes : int
+        Of this process.
+    n_processes : int, optional
+        Which share what there is.
+    """
+    there_is = int(there_is_bytes() * (1 - _RESERVE)) // n_processes
+    return max(there_is - own_bytes, _LEAST_BYTES)
 
 
 def there_is_bytes(root: Path = Path("/")) -> int:
@@ -104,6 +112,25 @@ def taken_bytes(pid: int | None = None) -> int:
     """
     first, *others = _processes(os.getpid() if pid is None else pid)
     return _resident_bytes(first) + sum(map(_proportional_bytes, others))
+
+
+def share_bytes(n_workers: int) -> int:
+    """Return what this process takes, one of so many that serve, with its share of what all use.
+
+    That is what the process takes that has forked it, and those that it has started beside: they
+    are of other process groups.
+    """
+    group, parent = os.getpgid(0), os.getppid()
+    others = [pid for pid in _processes(parent) if pid != parent and _group(pid) != group]
+    own_bytes = sum(map(_proportional_bytes, _processes(os.getpid())))
+    return own_bytes + sum(map(_proportional_bytes, (parent, *others))) // n_workers
+
+
+def _group(pid: int) -> int:
+    try:
+        return os.getpgid(pid)
+    except ProcessLookupError:
+        return 0
 
 
 def _limits(root: Path) -> Iterator[Path]:

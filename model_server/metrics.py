@@ -34,6 +34,12 @@ LOG_DROPPED = Counter(
 )
 
 
+WORKERS = Gauge("model_server_workers", "Processes that serve on the same ports")
+WORKERS_LOST = Counter(
+    "model_server_workers_lost", "Processes that ended while they served, each replaced by another"
+)
+
+
 class Durations:
     """A histogram in plain numbers, for use on the event loop only.
 

@@ -5,6 +5,10 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from multiprocessing.connection import Connection
+from typing import Any
 
 from model_server.kserve.deferred_imports import deferred, own_code_deferred
 
@@ -13,9 +17,13 @@ with own_code_deferred("fastapi", "kserve"), deferred("httpx"), deferred("pandas
 
 from model_server import logs, memory, settings
 from model_server.errors import ModelServerError
+from model_server.fleet.siblings import Alone, Sibling
+from model_server.fleet.supervisor import Supervisor
 from model_server.inference.executor import OVERRUN, Executors
+from model_server.kserve import control
 from model_server.kserve.repository import Repository
 from model_server.model.load_policy import LoadPolicy
+from model_server.ports import Ports, opened
 from model_server.sagemaker import routes as sagemaker
 from model_server.server import Server, check_packages
 from model_server.settings import Settings
@@ -31,46 +39,107 @@ def run() -> int:
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     memory.return_large_blocks()
     logs.begin(chosen.log_level, access=chosen.access_log)
-    executors = Executors(chosen.queue_limit_ms / 1000, chosen.request_limit_s or None)
     try:
         check_packages()
-        serve(chosen, executors)
+        program = Program(chosen)
+        return program.serve() if chosen.workers == 1 else program.supervise()
     except ModelServerError as error:
         log.critical(str(error))
         return 1
-    if executors.busy:
-        log.warning("a prediction took longer than a stop may take; it is given up")
-        logging.shutdown()
-        os._exit(0)  # the interpreter would wait for its thread
-    return 0
 
 
-def serve(chosen: Settings, executors: Executors) -> None:
-    """Load every model directory and serve them.
+class Program:
+    """The models of the settings, loaded, and their server.
+
+    Parameters
+    ----------
+    chosen : Settings
 
     Raises
     ------
     ModelServerError
-        If a model can't be served, a port is taken, or a file that is set can't be used.
+        If a model can't be served, or a file that is set can't be used.
     """
-    policy = LoadPolicy(dict(chosen.expect_digest), pickle=chosen.pickle)
-    time_limit_s = OVERRUN * chosen.request_limit_s or None
-    estimators = Estimators(chosen.workers_per_model, time_limit_s)
-    repository = Repository(
-        sagemaker.folder(chosen), policy, estimators.load, executors, chosen.rows_limit
-    )
-    if not chosen.multi_model:
-        repository.open(skip_broken=chosen.skip_broken)
-    scheme = "http" if chosen.ssl_certfile is None else "https"
-    Server(chosen, repository).start(
-        lambda port: (
-            _print_example(repository, f"{scheme}://localhost:{port}")
-            if chosen.print_example
-            else None
-        ),
-    )
-    if not executors.busy:
-        estimators.close()
+
+    def __init__(self, chosen: Settings) -> None:
+        self._chosen = chosen
+        self._executors = Executors(chosen.queue_limit_ms / 1000, chosen.request_limit_s or None)
+        time_limit_s = OVERRUN * chosen.request_limit_s or None
+        self._estimators = Estimators(chosen.workers_per_model, time_limit_s)
+        self._repository = Repository(
+            sagemaker.folder(chosen),
+            LoadPolicy(dict(chosen.expect_digest), pickle=chosen.pickle),
+            self._estimators.load,
+            self._executors,
+            chosen.rows_limit,
+        )
+        if not chosen.multi_model:
+            self._repository.open(skip_broken=chosen.skip_broken)
+
+    def serve(self) -> int:
+        """Serve until a signal; return the exit status.
+
+        Raises
+        ------
+        ModelServerError
+            If a port is taken.
+        """
+        with self._ports() as [ports]:
+            self._begin(Server(self._chosen, self._repository, Alone()), ports, self._tell)
+        if self._executors.busy:
+            log.warning("a prediction took longer than a stop may take; it is given up")
+            logging.shutdown()
+            os._exit(0)  # the interpreter would wait for its thread
+        self._estimators.close()
+        return 0
+
+    def supervise(self) -> int:
+        """Have workers serve until a signal; return the exit status.
+
+        Raises
+        ------
+        ModelServerError
+            If a port is taken, or a worker ends at its start.
+        """
+        sibling = Sibling()
+        server = Server(self._chosen, self._repository, sibling)
+
+        def serve(ports: Ports, supervisor: Connection) -> int:
+            sibling.connect(supervisor)
+            self._begin(server, ports, sibling.start)
+            return 0
+
+        with self._ports() as ports:
+            self._estimators.rest()
+            Supervisor(ports, serve, self._keep_up).run(self._tell)
+        self._estimators.close()
+        return 0
+
+    def _ports(self) -> AbstractContextManager[list[Ports]]:
+        chosen = self._chosen
+        grpc_port = chosen.grpc_port if chosen.grpc else None
+        return opened(chosen.http_port, chosen.health_port, grpc_port, chosen.workers)
+
+    def _begin(
+        self, server: Server, ports: Ports, on_serving: Callable[[dict[str, Any]], None]
+    ) -> None:
+        logs.in_background()
+        self._executors.start()
+        server.start(ports, on_serving)
+
+    def _keep_up(self, what: str, name: str) -> None:
+        """Do in this process what all workers are asked; see `Supervisor`."""
+        control.keep_up(self._repository, what, name)
+        self._estimators.rest()
+
+    def _tell(self, told: dict[str, Any]) -> None:
+        """Log that requests are accepted, and print an example where one is asked for."""
+        chosen = self._chosen
+        workers = {} if chosen.workers == 1 else {"workers": chosen.workers}
+        log.info("serving", extra={**told, **workers})
+        if chosen.print_example:
+            scheme = "http" if chosen.ssl_certfile is None else "https"
+            _print_example(self._repository, f"{scheme}://localhost:{told['http_port']}")
 
 
 def _print_example(repository: Repository, address: str) -> None:

@@ -1,24 +1,25 @@
 """The server: the applications and listeners of every protocol, wired together, and signals."""
 
 import asyncio
-import contextlib
 import functools
 import logging
 import signal
-import socket
 from collections.abc import Callable, Coroutine, Iterator
+from typing import Any
 
 import grpc
 import uvloop
 
 from model_server import __version__, overrides
+from model_server.fleet.metrics import Metrics
+from model_server.fleet.siblings import Alone, Fleet
 from model_server.http.authentication import Authentication, Tokens
 from model_server.http.content_codings import ContentCodings
 from model_server.http.cross_origin import CrossOrigin
 from model_server.http.docs_page import DocsPage
 from model_server.http.health_routes import HealthRoutes
 from model_server.http.limits import Limits
-from model_server.http.listener import Listener, listen
+from model_server.http.listener import Listener
 from model_server.http.messages import Handler
 from model_server.http.openapi import OpenAPI
 from model_server.http.predictions import Predictions
@@ -33,6 +34,7 @@ from model_server.inference.memory_budget import MemoryBudget
 from model_server.kserve import grpc as kserve_grpc
 from model_server.kserve import metadata
 from model_server.kserve import repository as kserve_repository
+from model_server.kserve.control import Control
 from model_server.kserve.histograms import StageHistograms
 from model_server.kserve.model_routes import ModelRoutes
 from model_server.kserve.predictor import BrokenPredictor, Predictor
@@ -40,6 +42,7 @@ from model_server.kserve.reception import Reception
 from model_server.kserve.repository import Repository
 from model_server.metrics import CONNECTIONS
 from model_server.mlflow.routes import ScoringServer
+from model_server.ports import Ports
 from model_server.sagemaker.routes import Platform
 from model_server.settings import Settings
 from model_server.threads import Threads
@@ -76,6 +79,8 @@ class Server:
     settings : Settings
     repository : Repository
         Open.
+    fleet : Fleet, optional
+        The processes that serve the same; by default this one is alone.
 
     Raises
     ------
@@ -83,12 +88,19 @@ class Server:
         If the token file or the certificate can't be used.
     """
 
-    def __init__(self, settings: Settings, repository: Repository) -> None:
+    def __init__(
+        self, settings: Settings, repository: Repository, fleet: Fleet | None = None
+    ) -> None:
         self._settings = settings
         self._repository = repository
+        self._fleet = fleet or Alone()
+        self._metrics = Metrics(self._fleet)
+        self._control = Control(repository, self._fleet) if settings.repository_api else None
         self._health = Health()
         self._limiter = InFlightLimiter(settings.requests_limit, settings.bytes_limit)
-        self._budget = None if settings.bytes_limit else MemoryBudget(self._limiter)
+        self._budget = None
+        if not settings.bytes_limit:
+            self._budget = MemoryBudget(self._limiter, settings.workers)
         self._tokens = None if settings.token_file is None else Tokens(settings.token_file)
         self._certificate = None
         if settings.ssl_certfile is not None and settings.ssl_keyfile is not None:
@@ -96,50 +108,33 @@ class Server:
         self._cross_origin = CrossOrigin(settings.cors_origins) if settings.cors_origins else None
         self._routes = self._all_routes()
 
-    def start(self, on_serving: Callable[[int], None]) -> None:
+    def start(self, ports: Ports, on_serving: Callable[[dict[str, Any]], None]) -> None:
         """Serve until a signal.
 
         Parameters
         ----------
+        ports : Ports
         on_serving : callable
-            Called with the HTTP port once requests are accepted.
-
-        Raises
-        ------
-        ModelServerError
-            If a port is taken.
+            Called once requests are accepted, with the models and the numbers of the ports.
         """
-        settings = self._settings
-        with contextlib.ExitStack() as ports:
-            http = ports.enter_context(listen(settings.http_port, "--http-port"))
-            health = None
-            if settings.health_port is not None:
-                health = ports.enter_context(listen(settings.health_port, "--health-port"))
-            if settings.grpc:
-                listen(settings.grpc_port, "--grpc-port").close()
-            uvloop.run(self._run(http, health, on_serving))
+        uvloop.run(self._run(ports, on_serving))
 
-    async def _run(
-        self,
-        http: socket.socket,
-        health_port: socket.socket | None,
-        on_serving: Callable[[int], None],
-    ) -> None:
+    async def _run(self, ports: Ports, on_serving: Callable[[dict[str, Any]], None]) -> None:
         settings = self._settings
-        port = http.getsockname()[1]
         limits = self._limits()
         asyncio.get_running_loop().set_default_executor(Threads(_THREADS))
         if self._budget is not None:
             await self._budget.measure()
         memory_budget.warn_if_short(self._limiter.bytes_limit, settings.body_limit_bytes)
-        grpc_server, grpc_port = self._grpc(limits)
+        grpc_server, grpc_port = self._grpc(limits, ports)
         listener, watched = self._listener(limits), self._health_listener()
         closing = asyncio.Event()
         watchdog = None
         if settings.stuck_timeout_s:
             watchdog = Watchdog(settings.stuck_timeout_s + _HOUSE_S)
         stop = functools.partial(self._stop, listener, grpc_server, closing)
-        for sig in (signal.SIGTERM, signal.SIGINT):
+        signals = (signal.SIGTERM,) if ports.shared else (signal.SIGTERM, signal.SIGINT)
+        for sig in signals:
             asyncio.get_running_loop().add_signal_handler(sig, stop)
         async with asyncio.TaskGroup() as tasks:
             if grpc_server is not None:
@@ -147,20 +142,20 @@ class Server:
             background = [
                 tasks.create_task(work) for work in self._background(watchdog, listener, watched)
             ]
-            listener.start(http)
-            told = {"models": list(self._repository.models), "http_port": port}
+            told: dict[str, Any] = {"models": list(self._repository.models)}
+            told["http_port"] = ports.http.getsockname()[1]
             told["grpc_port"] = grpc_port
-            if health_port is not None:
-                watched.start(health_port)
-                told["health_port"] = health_port.getsockname()[1]
-            log.info("serving", extra=told)
-            on_serving(port)
+            listener.start(ports.http)
+            if ports.health is not None:
+                watched.start(ports.health)
+                told["health_port"] = ports.health.getsockname()[1]
+            on_serving(told)
             await closing.wait()
             closed = tasks.create_task(listener.close(settings.drain_timeout_s))
             if grpc_server is not None:
                 await grpc_server.stop(0 if listener.hurried else settings.drain_timeout_s)
             await closed
-            if health_port is not None:
+            if ports.health is not None:
                 await watched.close(0)
             for task in background:
                 task.cancel()
@@ -230,7 +225,7 @@ class Server:
         """Return all that is answered on the main port."""
         settings, repository = self._settings, self._repository
         predictions = Predictions(repository.find_ready)
-        models = ModelRoutes(repository, self._health, repository_api=settings.repository_api)
+        models = ModelRoutes(repository, self._health, self._control)
         routes = [*predictions.routes(), *self._health_routes(), *models.routes()]
         if settings.mlflow:
             model = repository.only(settings.invocations)
@@ -250,22 +245,23 @@ class Server:
 
     def _health_routes(self) -> list[Route]:
         repository = self._repository
-        return HealthRoutes(self._health, repository.served, repository.find).routes()
+        return HealthRoutes(
+            self._health, repository.served, repository.find, self._metrics
+        ).routes()
 
-    def _grpc(self, limits: Limits) -> tuple[grpc.aio.Server | None, int | None]:
+    def _grpc(self, limits: Limits, ports: Ports) -> tuple[grpc.aio.Server | None, int | None]:
         """Return the gRPC server and the port that it has."""
-        settings = self._settings
-        if not settings.grpc:
+        if ports.grpc is None:
             return None, None
         calls = kserve_grpc.Calls(
             self._repository,
             self._health,
             self._tokens,
             Reception(self._limiter, limits.body_bytes, limits.body_timeout_s),
-            repository_api=settings.repository_api,
+            self._control,
         )
-        server = kserve_grpc.server(calls, limits)
-        address = f"[::]:{settings.grpc_port}"
+        server = kserve_grpc.server(calls, limits, shared=ports.shared)
+        address = f"[::]:{ports.grpc}"
         if self._certificate is None:
             port = server.add_insecure_port(address)
         else:

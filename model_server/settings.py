@@ -16,6 +16,8 @@ from typing import Annotated, Any, Literal, NoReturn, Self, get_args
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
+from model_server import processors
+
 PREFIX = "MODEL_SERVER_"
 SERVE = "serve"
 _PLATFORM = {
@@ -58,11 +60,21 @@ def _origins(given: Any) -> Any:
     return tuple(origins)
 
 
+def _workers(given: Any) -> Any:
+    """Read a number, or ``auto``: one a processor."""
+    return processors.there_are() if given == "auto" else given
+
+
 Port = Annotated[int, Field(ge=0, le=65535)]
 Limit = Annotated[int, Field(ge=1)]
 LimitOrNone = Annotated[int, Field(ge=0)]
 Message = Annotated[int, Field(ge=1, le=2**31 - 1)]  # gRPC counts in 32 bits
 Workers = Annotated[int, Field(ge=1, le=256)]
+WorkersOrAuto = Annotated[
+    int,
+    BeforeValidator(_workers, json_schema_input_type=Workers | Literal["auto"]),
+    Field(ge=1, le=256),
+]
 Seconds = Annotated[int, Field(ge=1, le=_DAY_S)]
 SecondsOrNone = Annotated[int, Field(ge=0, le=_DAY_S)]
 Milliseconds = Annotated[int, Field(ge=0, le=_DAY_S * 1000)]
@@ -162,6 +174,12 @@ class Settings(BaseModel):
         "time",
     )
 
+    workers: WorkersOrAuto = Field(
+        1,
+        description="processes that serve, each on its share of the connections and within the "
+        "limits of those and of requests; auto: one a processor",
+    )
+
     mlflow: bool = Field(
         default=False,
         description="answer the routes of MLflow's scoring server as well: /invocations, /ping, "
@@ -221,6 +239,10 @@ class Settings(BaseModel):
             raise ValueError("--ssl-certfile and --ssl-keyfile go together: set both or none")
         if self.mlflow and self.sagemaker:
             raise ValueError("--mlflow and --sagemaker have routes in common: set one of them")
+        if self.multi_model and self.workers > 1:
+            raise ValueError(
+                "--multi-model loads models into one process: leave --workers at 1 with it"
+            )
         ports = [("--http-port", self.http_port), ("--health-port", self.health_port)]
         if self.grpc:
             ports.append(("--grpc-port", self.grpc_port))
@@ -352,6 +374,8 @@ def _platform(environment: Mapping[str, str]) -> dict[str, tuple[str, Any]]:
     The names are those of its documentation, and of the local mode of its SDK.
     """
     chosen: dict[str, tuple[str, Any]] = {"sagemaker": (SERVE, True), "grpc": (SERVE, False)}
+    if environment.get(_PLATFORM["multi_model"], "").lower() != "true":
+        chosen["workers"] = (SERVE, "auto")
     for name, variable in _PLATFORM.items():
         if variable in environment:
             chosen[name] = (variable, environment[variable])

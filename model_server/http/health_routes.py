@@ -1,10 +1,12 @@
 """Health and metrics, for probes and scrapers."""
 
+import asyncio
 from collections.abc import Mapping
 
-from prometheus_client import REGISTRY, exposition
+from prometheus_client import exposition
 
 from model_server.errors import ModelNotFound, ModelNotReady
+from model_server.fleet.metrics import Metrics
 from model_server.http.messages import Request, Response
 from model_server.http.operation import TEXT, Operation, json_content, json_object
 from model_server.http.router import Find, Route, json_response
@@ -52,6 +54,7 @@ class HealthRoutes:
     models : mapping of str to Served
     find : callable
         Returns a model, ready or not, or raises why there is none.
+    metrics : Metrics
     """
 
     def __init__(
@@ -59,10 +62,12 @@ class HealthRoutes:
         health: Health,
         models: Mapping[str, Served],
         find: Find,
+        metrics: Metrics,
     ) -> None:
         self._health = health
         self._models = models
         self._find = find
+        self._metrics = metrics
 
     def routes(self) -> list[Route]:
         """Return their routes."""
@@ -92,7 +97,8 @@ class HealthRoutes:
     async def metrics(self, request: Request) -> Response:
         """Tell the metrics, as Prometheus or OpenMetrics has them."""
         encode, content_type = exposition.choose_encoder(request.header(b"accept") or "")
-        return Response(200, [(b"content-type", content_type.encode())], encode(REGISTRY))
+        text = await asyncio.to_thread(encode, await self._metrics.collected())
+        return Response(200, [(b"content-type", content_type.encode())], text)
 
     async def model(self, _: Request, name: str, version: str | None = None) -> Response:
         """Tell whether a model is ready."""

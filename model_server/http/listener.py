@@ -3,19 +3,16 @@
 import asyncio
 import contextlib
 import ctypes
-import errno
 import logging
 import os
 import socket
 import struct
 
-from model_server.errors import ModelServerError
 from model_server.http.connection import Connection
 from model_server.http.service import Service
+from model_server.ports import BACKLOG
 
 log = logging.getLogger("model_server")
-
-_BACKLOG = 2048
 
 _SWEPT_AT_ONCE = 8
 """So many connections are looked at, and perhaps cut off, before requests have their turn."""
@@ -134,7 +131,7 @@ class Listener:
         if self._again is not None:
             self._again.cancel()
         self._loop.remove_reader(self._port)
-        self._accept(_BACKLOG)
+        self._accept(BACKLOG)
         self._port.close()
 
     async def _all_gone(self) -> None:
@@ -142,39 +139,6 @@ class Listener:
             for connection in self._roster.members():
                 connection.finish()
             await asyncio.sleep(_LOOK_S)
-
-
-def listen(port: int, flag: str, host: str = "") -> socket.socket:
-    """Return a socket on an address, or on all that this machine has of IPv6 and IPv4.
-
-    Raises
-    ------
-    ModelServerError
-        If the port is taken.
-    """
-    try:
-        if host:
-            family = socket.AF_INET6 if ":" in host else socket.AF_INET
-            return socket.create_server((host, port), family=family, backlog=_BACKLOG)
-        return _bind(port, both=socket.has_dualstack_ipv6())
-    except OSError as error:
-        raise ModelServerError(
-            f"port {port} can't be listened on ({os.strerror(error.errno or 0)}); "
-            f"choose another with {flag}"
-        ) from error
-
-
-def _bind(port: int, *, both: bool) -> socket.socket:
-    if not both:
-        return socket.create_server(("", port), backlog=_BACKLOG)
-    try:
-        return socket.create_server(
-            ("", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=_BACKLOG
-        )
-    except OSError as error:
-        if error.errno != errno.EADDRNOTAVAIL:  # where IPv6 is compiled in and turned off
-            raise
-        return _bind(port, both=False)
 
 
 def _take_no_new(port: socket.socket) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from time import perf_counter
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from model_server.errors import Overloaded
 from model_server.inference.turns import Turns
@@ -68,12 +68,17 @@ class Executor:
         self.n_threads = n_threads
         self.queue_limit_s = queue_limit_s
         self.time_limit_s = time_limit_s
-        self._threads = Threads(n_threads)
+        self._threads: Threads | None = None
         self._lock = threading.Lock()
         self._queued = 0
         self._queued_s = 0.0
         self._running: dict[int, _Call] = {}
         self._pace = 1.0
+
+    def start(self) -> Self:
+        """Start the threads, after which this process must not be forked."""
+        self._threads = Threads(self.n_threads)
+        return self
 
     @property
     def busy(self) -> bool:
@@ -128,6 +133,8 @@ class Executor:
         with self._lock:
             self._queued += 1
             self._queued_s += cost_s
+        if self._threads is None:
+            raise RuntimeError("an executor takes work once it is started")
         job = self._threads.submit(self._run, cost_s, call)
         job.add_done_callback(lambda job: self._leave_queue(job, cost_s))
         loop = asyncio.get_running_loop()
@@ -205,13 +212,23 @@ class Executors:
         self._queue_limit_s = queue_limit_s
         self._time_limit_s = time_limit_s
         self._made: weakref.WeakSet[Executor] = weakref.WeakSet()
+        self._started = False
         QUEUE_S.set_function(lambda: max((each.wait_s() for each in self._made), default=0.0))
 
     def make(self, n_threads: int) -> Executor:
         """Return one more."""
         executor = Executor(self._queue_limit_s, n_threads, self._time_limit_s)
+        if self._started:
+            executor.start()
         self._made.add(executor)
         return executor
+
+    def start(self) -> Self:
+        """Start all, those that are made later too; this process must not be forked then."""
+        self._started = True
+        for executor in self._made:
+            executor.start()
+        return self
 
     @property
     def busy(self) -> bool:

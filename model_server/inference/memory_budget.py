@@ -24,23 +24,31 @@ class MemoryBudget:
     Parameters
     ----------
     limiter : InFlightLimiter
+    n_workers : int, optional
+        How many processes serve, each with its share.
     """
 
-    def __init__(self, limiter: InFlightLimiter) -> None:
+    def __init__(self, limiter: InFlightLimiter, n_workers: int = 1) -> None:
         self._limiter = limiter
+        self._n_workers = n_workers
         self._own_bytes = 0
 
     async def measure(self) -> None:
         """Leave to requests what there is beside models and program, which may have grown."""
         held_bytes = self._limiter.held_bytes
-        own_bytes = await asyncio.to_thread(memory.taken_bytes) - held_bytes
+        own_bytes = await asyncio.to_thread(self._taken_bytes) - held_bytes
         if self._own_bytes and own_bytes > self._own_bytes + _GROWN_BYTES:
             await asyncio.to_thread(memory.trim)
-            own_bytes = await asyncio.to_thread(memory.taken_bytes) - held_bytes
+            own_bytes = await asyncio.to_thread(self._taken_bytes) - held_bytes
         if held_bytes or self._limiter.held_bytes:  # not all of it may be taken yet
             own_bytes = max(own_bytes, self._own_bytes)
         self._own_bytes = own_bytes
-        self._limiter.bytes_limit = memory.left_bytes(own_bytes)
+        self._limiter.bytes_limit = memory.left_bytes(own_bytes, self._n_workers)
+
+    def _taken_bytes(self) -> int:
+        if self._n_workers == 1:
+            return memory.taken_bytes()
+        return memory.share_bytes(self._n_workers)
 
     async def watch(self) -> None:
         """Measure, for ever, for a small part of the time."""

@@ -24,6 +24,7 @@ from model_server.http.limits import Limits
 from model_server.http.tls import Certificate
 from model_server.inference.health import Health
 from model_server.kserve import infer_message, metadata
+from model_server.kserve.control import Control
 from model_server.kserve.infer_message import MessageWriter
 from model_server.kserve.peer import shut_down
 from model_server.kserve.reception import Reception
@@ -82,8 +83,8 @@ class Calls(grpc.GenericRpcHandler):
     tokens : Tokens, optional
     reception : Reception
         An answer may take as long to go as a message to come: who does not read it is cut off.
-    repository_api : bool
-        Whether models may be loaded and unloaded.
+    control : Control, optional
+        What loads and unloads models, where that is allowed.
     """
 
     def __init__(
@@ -92,15 +93,14 @@ class Calls(grpc.GenericRpcHandler):
         health: Health,
         tokens: Tokens | None,
         reception: Reception,
-        *,
-        repository_api: bool,
+        control: Control | None,
     ) -> None:
         self._repository = repository
         self._health = health
         self._limiter = reception.limiter
         self._tokens = tokens
         self._reception = reception
-        self._repository_api = repository_api
+        self._control = control
         self._reflection = Reflection((_INFERENCE, _HEALTH, _REFLECTION[0]), reception)
         self._handlers = self._made()
         self._not_offered = self._unary(_not_offered)
@@ -113,9 +113,10 @@ class Calls(grpc.GenericRpcHandler):
             f"{_INFERENCE}/ModelMetadata": _Call(pb.ModelMetadataRequest, self._model_metadata),
             f"{_HEALTH}/Check": _Call(health_pb2.HealthCheckRequest, self._check, is_open=True),
         }
-        if self._repository_api:
-            load = _Call(pb.RepositoryModelLoadRequest, self._load)
-            unload = _Call(pb.RepositoryModelUnloadRequest, self._unload)
+        if self._control is not None:
+            changing = _Changing(self._control)
+            load = _Call(pb.RepositoryModelLoadRequest, changing.load)
+            unload = _Call(pb.RepositoryModelUnloadRequest, changing.unload)
             small[f"{_INFERENCE}/RepositoryModelLoad"] = load
             small[f"{_INFERENCE}/RepositoryModelUnload"] = unload
         handlers = {path: self._unary(self._asking(call)) for path, call in small.items()}
@@ -214,20 +215,12 @@ class Calls(grpc.GenericRpcHandler):
         return pb.ModelReadyResponse(ready=self._is_ready(asked.name))
 
     async def _server_metadata(self, _: Any) -> Message:
-        told = metadata.of_server(repository_api=self._repository_api)
+        told = metadata.of_server(repository_api=self._control is not None)
         return pb.ServerMetadataResponse(**told)
 
     async def _model_metadata(self, asked: Any) -> Message:
         model = self._repository.find(asked.name, asked.version or None)
         return pb.ModelMetadataResponse(**metadata.of_model(model))
-
-    async def _load(self, asked: Any) -> Message:
-        await self._repository.load(asked.model_name)
-        return pb.RepositoryModelLoadResponse(model_name=asked.model_name, isLoaded=True)
-
-    async def _unload(self, asked: Any) -> Message:
-        self._repository.unload(asked.model_name)
-        return pb.RepositoryModelUnloadResponse(model_name=asked.model_name, isUnloaded=True)
 
     async def _reflect(self, _messages: Any, context: Context) -> None:
         try:
@@ -256,6 +249,21 @@ class Calls(grpc.GenericRpcHandler):
         shut_down(context.peer())
 
 
+class _Changing:
+    """What answers the calls that change what is served."""
+
+    def __init__(self, control: Control) -> None:
+        self._control = control
+
+    async def load(self, asked: Any) -> Message:
+        await self._control.load(asked.model_name)
+        return pb.RepositoryModelLoadResponse(model_name=asked.model_name, isLoaded=True)
+
+    async def unload(self, asked: Any) -> Message:
+        await self._control.unload(asked.model_name)
+        return pb.RepositoryModelUnloadResponse(model_name=asked.model_name, isUnloaded=True)
+
+
 async def _not_offered(_: Context) -> bytes:
     raise NotOffered("this server does not offer the call")
 
@@ -268,19 +276,21 @@ def _told(error: Exception) -> tuple[StatusCode, str]:
     return StatusCode[error.grpc_status], str(error)
 
 
-def server(calls: Calls, limits: Limits) -> grpc.aio.Server:
+def server(calls: Calls, limits: Limits, *, shared: bool) -> grpc.aio.Server:
     """Return a server, without a port yet.
 
     Parameters
     ----------
     calls : Calls
     limits : Limits
+    shared : bool
+        Whether other processes listen on its port too.
     """
     made = grpc.aio.server(
         options=[
             ("grpc.max_receive_message_length", limits.body_bytes),
             ("grpc.max_send_message_length", -1),
-            ("grpc.so_reuseport", 0),
+            ("grpc.so_reuseport", int(shared)),
             ("grpc.max_allowed_incoming_connections", limits.grpc_connections),
             ("grpc.server_handshake_timeout_ms", int(limits.header_timeout_s * 1000)),
             *_OPTIONS,

@@ -18,6 +18,7 @@ from model_server.http.operation import (
 from model_server.http.router import Route, json_request, json_response
 from model_server.inference.health import Health
 from model_server.kserve import metadata
+from model_server.kserve.control import Control
 from model_server.kserve.repository import READY, UNAVAILABLE, Repository
 from model_server.model.signature import describe
 
@@ -135,14 +136,14 @@ class ModelRoutes:
     ----------
     repository : Repository
     health : Health
-    repository_api : bool
-        Whether models may be loaded and unloaded.
+    control : Control, optional
+        What loads and unloads models, where that is allowed.
     """
 
-    def __init__(self, repository: Repository, health: Health, *, repository_api: bool) -> None:
+    def __init__(self, repository: Repository, health: Health, control: Control | None) -> None:
         self._repository = repository
         self._health = health
-        self._repository_api = repository_api
+        self._control = control
 
     def routes(self) -> list[Route]:
         """Return their routes."""
@@ -161,10 +162,11 @@ class ModelRoutes:
             Route("GET", f"{_VERSION}/stats", self.statistics, _STATISTICS),
             Route("POST", "/v2/repository/index", self.index, _INDEX),
         ]
-        if self._repository_api:
+        if self._control is not None:
+            changing = _Changing(self._control)
             routes += [
-                Route("POST", "/v2/repository/models/{name}/load", self.load, _LOAD),
-                Route("POST", "/v2/repository/models/{name}/unload", self.unload, _UNLOAD),
+                Route("POST", "/v2/repository/models/{name}/load", changing.load, _LOAD),
+                Route("POST", "/v2/repository/models/{name}/unload", changing.unload, _UNLOAD),
             ]
         return routes
 
@@ -183,7 +185,7 @@ class ModelRoutes:
 
     async def server(self, _: Request) -> Response:
         """Tell of the server."""
-        return json_response(metadata.of_server(repository_api=self._repository_api))
+        return json_response(metadata.of_server(repository_api=self._control is not None))
 
     async def metadata(self, _: Request, name: str, version: str | None = None) -> Response:
         """Tell of a model."""
@@ -211,12 +213,19 @@ class ModelRoutes:
             [entry for entry in entries if entry["state"] == READY or not only_ready]
         )
 
+
+class _Changing:
+    """What answers those that change what is served."""
+
+    def __init__(self, control: Control) -> None:
+        self._control = control
+
     async def load(self, _: Request, name: str) -> Response:
         """Load a model once more from its directory."""
-        await self._repository.load(name)
+        await self._control.load(name)
         return json_response({"name": name, "load": True})
 
     async def unload(self, _: Request, name: str) -> Response:
         """Serve a model no more."""
-        self._repository.unload(name)
+        await self._control.unload(name)
         return json_response({"name": name, "unload": True})

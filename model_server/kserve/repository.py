@@ -155,11 +155,19 @@ class Repository(ModelRepository):
         ModelNotReady
             If it can't be served; what was served of it goes on.
         """
+        self.update(Predictor(await asyncio.to_thread(self._read_again, name)))
+        return True
+
+    def load_at_once(self, name: str) -> None:
+        """Do the same where nothing else goes on; see `load`."""
+        self.update(Predictor(self._read_again(name)))
+
+    def _read_again(self, name: str) -> Served:
         directory = self._directories.get(name)
         if directory is None:
             raise self.unserved(name)
         try:
-            model = await asyncio.to_thread(self.read, directory)
+            model = self.read(directory)
             if model.name != name:
                 raise ModelDirectoryError(
                     directory,
@@ -169,8 +177,7 @@ class Repository(ModelRepository):
                 )
         except ModelDirectoryError as error:
             raise ModelNotReady(str(error)) from error
-        self.update(Predictor(model))
-        return True
+        return model
 
     def find(self, name: str, version: str | None = None) -> Served:
         """Return a model, ready or not.

@@ -44,6 +44,7 @@ class Estimators:
         self._time_limit_s = time_limit_s
         self._lock = threading.Lock()
         self._zygote: _Zygote | None = None
+        self._loaded: weakref.WeakSet[EstimatorProcesses] = weakref.WeakSet()
 
     def load(
         self, directory: ModelDirectory, outputs: Sequence[Output] | None = None
@@ -71,7 +72,14 @@ class Estimators:
             keeper.close()
             raise told.error from MemoryError() if told.for_memory else None
         log.debug("loaded into process %d", pid, extra={"model": directory.manifest.name})
-        return EstimatorProcesses(keeper, told, self._n_workers, self._time_limit_s)
+        loaded = EstimatorProcesses(keeper, told, self._n_workers, self._time_limit_s)
+        self._loaded.add(loaded)
+        return loaded
+
+    def rest(self) -> None:
+        """End the workers that have nothing to do; to be called before this process is forked."""
+        for estimator in self._loaded:
+            estimator.rest()
 
     def close(self) -> None:
         """End the zygote, and with it all that it forked."""
@@ -147,6 +155,11 @@ class EstimatorProcesses(Estimator):
         answers: Answers = answer
         return answers
 
+    def rest(self) -> None:
+        """End the workers that have nothing to do."""
+        while self._idle:
+            self._idle.popleft()[0].close()
+
     def _worker(self) -> tuple[Channel, int]:
         """Return one that is idle, or a new one."""
         while True:
@@ -190,14 +203,15 @@ def _fork(parent: Channel) -> tuple[Channel, int]:
         If that which would fork it has ended.
     """
     ours, theirs = socket.socketpair()
+    channel = Channel(ours)
     try:
         with theirs:
             parent.give(theirs)
-            pid: int = parent.receive()
+        pid: int = channel.receive()
     except (EOFError, OSError) as error:
-        ours.close()
+        channel.close()
         raise WorkerLost("the process that keeps the model has ended") from error
-    return Channel(ours), pid
+    return channel, pid
 
 
 def _forget(keeper: Channel, idle: deque[tuple[Channel, int]]) -> None:

@@ -5,9 +5,7 @@ for them waits for ever.
 """
 
 import contextlib
-import ctypes
 import dataclasses
-import gc
 import os
 import signal
 import socket
@@ -18,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from model_server import memory
+from model_server import forks, memory
 from model_server.errors import BadRequest, ModelDirectoryError
 from model_server.model.directory import ModelDirectory
 from model_server.model.estimator_runtime import EstimatorRuntime, load_estimator
@@ -30,8 +28,6 @@ _NICE = 10
 
 _OOM_SCORE = 500
 """Where memory runs out, the kernel takes a worker before the server."""
-
-_PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True)
@@ -75,7 +71,7 @@ def run(sock: socket.socket) -> None:
     memory.return_large_blocks()
     with contextlib.suppress(ImportError):
         import sklearn.base  # noqa: F401 - so that no keeper has to
-    _share()
+    forks.share()
     _fork_for_each(Channel(sock), _keep)
     os._exit(0)  # there is nothing to tidy up
 
@@ -87,23 +83,19 @@ def _fork_for_each(channel: Channel, work: Callable[[Channel], None]) -> None:
         except (EOFError, OSError):
             return
         _bury()
-        pid = os.fork()
-        if not pid:
+        if not os.fork():
             channel.close()
             _begin(work, Channel(sock))
         sock.close()
-        try:
-            channel.send(pid)
-        except OSError:
-            return
 
 
 def _begin(work: Callable[[Channel], None], channel: Channel) -> None:
     """Do the work of a process that was just forked, and end it."""
     parent = os.getppid()
-    _end_with_parent()
+    forks.end_with_parent(signal.SIGKILL)
     try:
         if os.getppid() == parent:
+            channel.send(os.getpid())
             work(channel)
     except (EOFError, OSError):  # the server has ended
         pass
@@ -127,15 +119,9 @@ def _keep(channel: Channel) -> None:
     except ModelDirectoryError as error:
         channel.send(NotLoaded(error, isinstance(error.__cause__, MemoryError)))
         return
-    _share()
+    forks.share()
     channel.send(Loaded(estimator.classes, estimator.offered))
     _fork_for_each(channel, lambda forked: _work(forked, estimator))
-
-
-def _share() -> None:
-    """Keep the collector from writing into what forks share, which would copy it."""
-    gc.collect()
-    gc.freeze()
 
 
 def _work(channel: Channel, estimator: EstimatorRuntime) -> None:
@@ -158,9 +144,3 @@ def _bury() -> None:
     with contextlib.suppress(ChildProcessError):
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass
-
-
-def _end_with_parent() -> None:
-    libc = ctypes.CDLL(None)
-    if hasattr(libc, "prctl"):
-        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

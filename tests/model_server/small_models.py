@@ -33,7 +33,7 @@ MODELS: dict[str, tuple[Any, str, list[str]]] = {
 
 def opened(folder: Path, rows_limit: int) -> Repository:
     """Write them below a folder, and load them in this process."""
-    executors, policy = Executors(queue_limit_s=60), LoadPolicy({}, pickle=True)
+    executors, policy = Executors(queue_limit_s=60).start(), LoadPolicy({}, pickle=True)
     repository = Repository(write(folder), policy, load_estimator, executors, rows_limit)
     repository.open(skip_broken=False)
     return repository

@@ -13,7 +13,7 @@ from model_server.inference.executor import Executor
 
 @pytest.fixture
 def workers() -> Executor:
-    return Executor(queue_limit_s=1.0, n_threads=2)
+    return Executor(queue_limit_s=1.0, n_threads=2).start()
 
 
 @pytest.fixture
@@ -124,7 +124,7 @@ async def test_calls_that_do_not_return_are_told(
     latch: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(executor, "_STUCK_S", 0.1)
-    workers = Executor(queue_limit_s=1.0, n_threads=1, time_limit_s=0.1)
+    workers = Executor(queue_limit_s=1.0, n_threads=1, time_limit_s=0.1).start()
     running = workers.submit(1e-9, latch.wait)
     await begun(workers, 1)
     async with asyncio.timeout(10):

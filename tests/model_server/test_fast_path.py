@@ -127,13 +127,20 @@ ONE = ("prediction",)
 
 async def test_no_answer_changes_with_its_company(loaded: tuple[runtime.Runtime, Matrix]) -> None:
     runs, X = loaded
-    batcher = Batcher(runs, signature(runs, X[:8]), Executor(queue_limit_s=60), rows_limit=10**6)
+    batcher = Batcher(
+        runs, signature(runs, X[:8]), Executor(queue_limit_s=60).start(), rows_limit=10**6
+    )
     alone = [(await batcher.submit(X[[row]], ONE))["prediction"][0] for row in range(len(X))]
     rng = np.random.default_rng(0)
     for size in (2, 3, 17, 64, 200):
         rows = rng.choice(len(X), size)
         together = await asyncio.gather(*(batcher.submit(X[[row]], ONE) for row in rows))
         assert [each["prediction"][0] for each in together] == [alone[row] for row in rows]
+
+
+def batching(runs: runtime.Runtime, X: Matrix) -> Batcher:
+    executor = Executor(queue_limit_s=60).start()
+    return Batcher(runs, signature(runs, X[:8]), executor, rows_limit=10**6)
 
 
 def predicted(runs: runtime.Runtime, X: Matrix) -> npt.NDArray[Any]:
@@ -163,7 +170,9 @@ async def test_waiting_requests_share_a_call_and_a_bad_one_spoils_none(
     loaded: tuple[runtime.Runtime, Matrix],
 ) -> None:
     runs, X = loaded
-    batcher = Batcher(runs, signature(runs, X[:8]), Executor(queue_limit_s=60), rows_limit=10**6)
+    batcher = Batcher(
+        runs, signature(runs, X[:8]), Executor(queue_limit_s=60).start(), rows_limit=10**6
+    )
     counting = Counting(runs)
     batcher._runtime = counting
     await asyncio.gather(*(batcher.submit(X[i : i + 2], ONE) for i in range(5)))
@@ -182,7 +191,9 @@ async def test_waiting_requests_share_a_call_and_a_bad_one_spoils_none(
 
 async def test_a_large_batch_leaves_the_event_loop(loaded: tuple[runtime.Runtime, Matrix]) -> None:
     runs, X = loaded
-    batcher = Batcher(runs, signature(runs, X[:8]), Executor(queue_limit_s=60), rows_limit=10**6)
+    batcher = Batcher(
+        runs, signature(runs, X[:8]), Executor(queue_limit_s=60).start(), rows_limit=10**6
+    )
     large = np.repeat(X, 200, axis=0)
     future = batcher.submit(large, ONE)
     turns = itertools.count()
@@ -197,7 +208,9 @@ async def test_a_request_that_is_cancelled_leaves_the_others(
     loaded: tuple[runtime.Runtime, Matrix],
 ) -> None:
     runs, X = loaded
-    batcher = Batcher(runs, signature(runs, X[:8]), Executor(queue_limit_s=60), rows_limit=10**6)
+    batcher = Batcher(
+        runs, signature(runs, X[:8]), Executor(queue_limit_s=60).start(), rows_limit=10**6
+    )
     gone, stays = batcher.submit(X[:1], ONE), batcher.submit(X[1:2], ONE)
     gone.cancel()
     assert np.array_equal((await stays)["prediction"], predicted(runs, X[1:2]))

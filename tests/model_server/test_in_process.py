@@ -37,7 +37,7 @@ ROUTES = (
 @pytest.fixture
 def rooms(models: Path) -> Served:
     read = directory.read(models / "rooms")
-    return Served(read, loading.load(read), Executors(queue_limit_s=60), rows_limit=10)
+    return Served(read, loading.load(read), Executors(queue_limit_s=60).start(), rows_limit=10)
 
 
 async def test_a_prediction(rooms: Served) -> None:

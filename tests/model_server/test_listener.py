@@ -8,12 +8,13 @@ import pytest
 import uvloop
 
 from model_server.http.limits import Limits
-from model_server.http.listener import Listener, listen
+from model_server.http.listener import Listener
 from model_server.http.messages import Request, Response
 from model_server.http.roster import Roster
 from model_server.http.service import Service
 from model_server.inference.health import Health
 from model_server.inference.in_flight import InFlightLimiter
+from model_server.ports import listen
 from tests.fresh_client import FreshClient
 
 STOPS = 10

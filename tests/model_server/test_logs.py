@@ -124,6 +124,7 @@ def test_output_that_nobody_reads_ends_it_quietly(
 def test_a_name_of_any_bytes_is_logged(capfd: pytest.CaptureFixture[str]) -> None:
     name = os.fsdecode(b"caf\xe9")
     handler = logs.StandardError()
+    handler.start()
     handler.setFormatter(logs.JSONLine(logs.FIELDS, rename_fields=logs.NAMES))
     handler.handle(logging.makeLogRecord({"msg": f"{name}: is broken", "levelname": "ERROR"}))
     handler.flush()

@@ -23,7 +23,7 @@ GOOD, EXPECTED = {"instances": [[6.5]]}, pytest.approx(21310.95, abs=0.02)
 @pytest.fixture(scope="module")
 def transport(models: Path) -> httpx.ASGITransport:
     read = directory.read(models / "rooms")
-    served = Served(read, loading.load(read), Executors(queue_limit_s=60), rows_limit=10)
+    served = Served(read, loading.load(read), Executors(queue_limit_s=60).start(), rows_limit=10)
     registry = ModelRepository()
     registry.update(Predictor(served))
     dataplane = DataPlane(model_registry=registry)

@@ -79,7 +79,7 @@ def test_what_float32_holds_is_read(runtime: OnnxRuntime) -> None:
 
 @pytest.fixture
 def workers() -> Executor:
-    return Executor(queue_limit_s=1.0, n_threads=1)
+    return Executor(queue_limit_s=1.0, n_threads=1).start()
 
 
 async def test_rows_are_counted_in_the_clients_own_request(

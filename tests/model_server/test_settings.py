@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from harness.processes import ROOT
-from model_server import settings
+from model_server import processors, settings
 from model_server.settings import Settings
 
 DIGEST = "0123456789abcdef" * 4
@@ -29,6 +29,7 @@ BOUNDS = {
     "queue_limit_ms": (0, 86_400_000),
     "request_limit_s": (0, 86400),
     "workers_per_model": (1, 256),
+    "workers": (1, 256),
     "memory_limit_bytes": (0, None),
     "drain_delay_s": (0, 86400),
     "drain_timeout_s": (0, 86400),
@@ -121,6 +122,15 @@ def test_a_switch_by_flag_and_by_variable(name: str) -> None:
     assert getattr(settings.parse([off], {variable(name): "true"}), name) is False
 
 
+def test_workers_may_be_one_a_processor() -> None:
+    n_processors = processors.there_are()
+    assert settings.parse([], {}).workers == 1
+    assert settings.parse(["--workers", "auto"], {}).workers == n_processors
+    assert settings.parse(["serve"], {}).workers == n_processors
+    assert settings.parse(["serve", "--workers", "3"], {}).workers == 3
+    assert settings.parse(["serve"], {"SAGEMAKER_MULTI_MODEL": "true"}).workers == 1
+
+
 def test_digests_may_be_many() -> None:
     pins = [f"rooms=sha256:{DIGEST}", f"boston=sha256:{DIGEST[::-1]}"]
     expected = {"rooms": DIGEST, "boston": DIGEST[::-1]}
@@ -203,6 +213,8 @@ def test_the_bounds(
         ),
         (["--rows-limit", "9" * 5000], {}, "--rows-limit must be a whole number, 1 or more"),
         (["--log-level", "a\nb"], {}, "--log-level must be one of debug, info"),
+        (["--workers", "many"], {}, "--workers must be a whole number, 1 to 256, not 'many'"),
+        (["--multi-model", "--workers", "2"], {}, "--multi-model loads models into one process"),
     ],
 )
 def test_what_is_wrong_is_one_line(
@@ -290,4 +302,7 @@ def test_the_schema_tells_every_setting() -> None:
     assert schema["properties"].keys() == Settings.model_fields.keys()
     for name, (least, most) in BOUNDS.items():
         told = schema["properties"][name]
+        if name == "workers":
+            told, auto = told["anyOf"]
+            assert auto["const"] == "auto"
         assert (told["type"], told["minimum"], told.get("maximum")) == ("integer", least, most)
