@@ -103,6 +103,7 @@ class Supervisor:
             for worker in list(self._workers.values()):
                 if worker.connection in ready:
                     self._hear(worker, on_serving)
+            self._bury_orphans()
             self._fill()
             self._wait_no_longer()
 
@@ -113,10 +114,10 @@ class Supervisor:
             parent, pid = os.getpid(), os.fork()
             if not pid:
                 self._become_worker(parent, place, ours, theirs)
+            self._workers[pid] = _Worker(pid, place, ours)
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
-        theirs.close()
-        self._workers[pid] = _Worker(pid, place, ours)
+            theirs.close()
 
     def _become_worker(
         self, parent: int, place: int, ours: Connection, theirs: Connection
@@ -184,6 +185,14 @@ class Supervisor:
             *(worker.pid, _named(code)),
         )
         self._empty[worker.place] = monotonic() + _PAUSE_S
+
+    def _bury_orphans(self) -> None:
+        """Let go of what an ended worker had started, where this is a container's first process."""
+        with contextlib.suppress(ChildProcessError):
+            while ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+                if ended.si_pid in self._workers:
+                    return
+                os.waitpid(ended.si_pid, 0)
 
     def _fill(self) -> None:
         now_s = monotonic()
