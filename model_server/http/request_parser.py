@@ -170,8 +170,8 @@ class RequestParser:
     # What httptools tells.
 
     def on_message_begin(self) -> None:
-        """Begin a request."""
-        if not self._resuming:
+        """Begin a request; none that follows the last words counts, nor has it their answer."""
+        if not self._resuming and self.last_words is None:
             self._target, self._headers, self.reading = b"", [], State.HEAD
 
     def on_url(self, target: bytes) -> None:
@@ -187,6 +187,8 @@ class RequestParser:
         """See whether the request is one whose body is kept."""
         if self._resuming:
             self._resuming = False
+            return
+        if self.last_words is not None:
             return
         parser, receiver = self._parser, self._receiver
         request = Request(

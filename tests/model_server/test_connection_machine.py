@@ -473,6 +473,16 @@ def test_the_first_reason_to_end_is_told() -> None:
     state.teardown()
 
 
+def test_the_last_answer_is_that_of_the_request_which_it_refuses() -> None:
+    """A HEAD behind it, in the same piece, takes no body from it."""
+    state = Connections()
+    state.begin(secure=False, bytes_limit=1200, may_stop=False)
+    names = ["too large", "a head too long", "HEAD"]
+    state.send(pick=0, names=names, empty_lines=b"", cuts=[])
+    state.answer(pick=0, kind="empty")
+    state.teardown()
+
+
 def test_who_reads_late_is_let_go_when_the_server_stops() -> None:
     """Its answer, on its way before that, did not say so."""
     state = Connections()
