@@ -4,6 +4,9 @@ import ctypes
 import gc
 import signal
 
+STOP = signal.SIGUSR2
+"""What tells a forked process to stop; nobody else sends it, so one to a group counts once."""
+
 _PR_SET_PDEATHSIG = 1
 
 

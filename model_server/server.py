@@ -10,7 +10,7 @@ from typing import Any
 import grpc
 import uvloop
 
-from model_server import __version__, overrides
+from model_server import __version__, forks, overrides
 from model_server.fleet.metrics import Metrics
 from model_server.fleet.siblings import Alone, Fleet
 from model_server.http.authentication import Authentication, Tokens
@@ -133,7 +133,7 @@ class Server:
         if settings.stuck_timeout_s:
             watchdog = Watchdog(settings.stuck_timeout_s + _HOUSE_S)
         stop = functools.partial(self._stop, listener, grpc_server, closing)
-        signals = (signal.SIGTERM,) if ports.shared else (signal.SIGTERM, signal.SIGINT)
+        signals = (forks.STOP,) if ports.shared else (signal.SIGTERM, signal.SIGINT)
         for sig in signals:
             asyncio.get_running_loop().add_signal_handler(sig, stop)
         async with asyncio.TaskGroup() as tasks:

@@ -295,7 +295,8 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
     """
     parser = _parser()
     given: dict[str, tuple[str, Any]] = {}  # where each setting was found, and its value
-    if list(arguments[:1]) == [SERVE]:
+    on_platform = list(arguments[:1]) == [SERVE]
+    if on_platform:
         arguments = arguments[1:]
         given = _platform(environment)
     names = {PREFIX + name.upper(): name for name in Settings.model_fields}
@@ -307,10 +308,13 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
     for name, value in vars(parser.parse_args(arguments)).items():
         given[name] = (_flag(name), value)
     try:
-        return Settings.model_validate({name: value for name, (_, value) in given.items()})
+        chosen = Settings.model_validate({name: value for name, (_, value) in given.items()})
     except ValidationError as error:
         told = (_told(problem, given) for problem in error.errors())
         parser.error("; ".join(told))
+    if on_platform and not chosen.multi_model and "workers" not in given:
+        return chosen.model_copy(update={"workers": processors.there_are()})
+    return chosen
 
 
 def _parser() -> _Parser:
@@ -374,8 +378,6 @@ def _platform(environment: Mapping[str, str]) -> dict[str, tuple[str, Any]]:
     The names are those of its documentation, and of the local mode of its SDK.
     """
     chosen: dict[str, tuple[str, Any]] = {"sagemaker": (SERVE, True), "grpc": (SERVE, False)}
-    if environment.get(_PLATFORM["multi_model"], "").lower() != "true":
-        chosen["workers"] = (SERVE, "auto")
     for name, variable in _PLATFORM.items():
         if variable in environment:
             chosen[name] = (variable, environment[variable])

@@ -148,8 +148,9 @@ class Sibling(Fleet):
 
     def _take(self, message: Question | Answers) -> None:
         if isinstance(message, Answers):
-            if message.number in self._asked:
-                self._asked[message.number].set_result(message.values)
+            asked = self._asked.get(message.number)
+            if asked is not None and not asked.done():
+                asked.set_result(message.values)
             return
         task = self._loop.create_task(self._answer(message))
         self._at_work.add(task)

@@ -94,8 +94,13 @@ class Supervisor:
         forks.share()
         for number in _SIGNALS:
             signal.signal(number, self._stop)
-        for place in range(len(self._ports)):
-            self._fork(place)
+        try:
+            for place in range(len(self._ports)):
+                self._fork(place)
+        except OSError as error:
+            self._stop()
+            problem = os.strerror(error.errno or 0)
+            raise ModelServerError(f"no worker can be forked: {problem}; see --workers") from error
         while self._workers or (self._empty and not self._stopping):
             ready = connection.wait(
                 [worker.connection for worker in self._workers.values()], _LOOK_S
@@ -111,6 +116,8 @@ class Supervisor:
         ours, theirs = Pipe()
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         try:
+            if self._stopping:
+                return
             parent, pid = os.getpid(), os.fork()
             if not pid:
                 self._become_worker(parent, place, ours, theirs)
@@ -124,10 +131,13 @@ class Supervisor:
     ) -> NoReturn:
         status = 1
         try:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's is the supervisor's
-            signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+            signal.signal(forks.STOP, lambda *_: os._exit(0))
+            for (
+                theirs_too
+            ) in _SIGNALS:  # they are the supervisor's, also where a whole group has them
+                signal.signal(theirs_too, signal.SIG_IGN)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
-            forks.end_with_parent(signal.SIGTERM)
+            forks.end_with_parent(forks.STOP)
             ours.close()
             for worker in self._workers.values():
                 worker.connection.close()
@@ -248,7 +258,7 @@ class Supervisor:
                 ports.close()
         for pid in list(self._workers):
             with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGTERM)
+                os.kill(pid, forks.STOP)
 
 
 def _send(to: Connection, message: Any) -> None:

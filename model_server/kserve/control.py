@@ -1,5 +1,7 @@
 """What loads and unloads models at a request: in every process that serves them."""
 
+import asyncio
+
 from model_server.fleet.siblings import Fleet
 from model_server.kserve.repository import Repository
 
@@ -20,6 +22,7 @@ class Control:
     def __init__(self, repository: Repository, fleet: Fleet) -> None:
         self._repository = repository
         self._fleet = fleet
+        self._one_by_one = asyncio.Lock()
         fleet.doing[_LOAD] = self._load
         fleet.doing[_UNLOAD] = self._unload
 
@@ -32,10 +35,12 @@ class Control:
         await self._fleet.ask_all(_UNLOAD, name)
 
     async def _load(self, name: str) -> None:
-        await self._repository.load(name)
+        async with self._one_by_one:
+            await self._repository.load(name)
 
     async def _unload(self, name: str) -> None:
-        self._repository.unload(name)
+        async with self._one_by_one:  # or a load that is still reading would bring it back
+            self._repository.unload(name)
 
 
 def keep_up(repository: Repository, what: str, name: str) -> None:

@@ -128,7 +128,12 @@ def test_workers_may_be_one_a_processor() -> None:
     assert settings.parse(["--workers", "auto"], {}).workers == n_processors
     assert settings.parse(["serve"], {}).workers == n_processors
     assert settings.parse(["serve", "--workers", "3"], {}).workers == 3
-    assert settings.parse(["serve"], {"SAGEMAKER_MULTI_MODEL": "true"}).workers == 1
+    for flags, environment in (
+        (["serve"], {"SAGEMAKER_MULTI_MODEL": "1"}),
+        (["serve", "--multi-model"], {}),
+        (["serve"], {"MODEL_SERVER_MULTI_MODEL": "true"}),
+    ):
+        assert settings.parse(flags, environment).workers == 1
 
 
 def test_digests_may_be_many() -> None:
