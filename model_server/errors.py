@@ -84,10 +84,18 @@ class RequestError(ModelServerError):
     grpc_status = "INVALID_ARGUMENT"
     headers: tuple[tuple[bytes, bytes], ...] = ()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Be pickled as it is, to go from one process to another, whatever it was made of."""
+        return _made_again, (type(self), self.args), self.__dict__
+
     @property
     def members(self) -> dict[str, Any]:
         """What a program needs of the message."""
         return {}
+
+
+def _made_again(kind: type[RequestError], words: tuple[Any, ...]) -> RequestError:
+    return kind.__new__(kind, *words)
 
 
 class BadRequest(RequestError):

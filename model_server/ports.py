@@ -51,6 +51,10 @@ def opened(
         If one is taken.
     """
     shared = n_processes > 1
+    if shared:  # who shares a port is let in, so another server's would be taken for a sibling's
+        for port, flag in ((http, "--http-port"), (health, "--health-port"), (grpc, "--grpc-port")):
+            if port:
+                listen(port, flag).close()
     with contextlib.ExitStack() as open_ports:
         https = _listening(open_ports, http, "--http-port", n_processes)
         healths: list[socket.socket | None] = [None] * n_processes
@@ -129,7 +133,8 @@ def _hold(port: int) -> socket.socket:
     both = socket.has_dualstack_ipv6()
     held = socket.socket(socket.AF_INET6 if both else socket.AF_INET)
     try:
-        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        for option in (socket.SO_REUSEADDR, socket.SO_REUSEPORT):
+            held.setsockopt(socket.SOL_SOCKET, option, 1)
         if both:
             held.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         held.bind(("", port))

@@ -1,7 +1,6 @@
 """One loaded model, and the one way to its predictions, whatever the protocol."""
 
 import dataclasses
-import functools
 import logging
 import math
 from collections.abc import Sequence
@@ -27,6 +26,9 @@ the model makes. Of a text among the predictions: in the array, as an object, an
 
 _OBJECT_BYTES = 256
 """What a prediction takes on top that is written as an object of Python's."""
+
+
+_FEW = 64
 
 
 class Served:
@@ -74,7 +76,7 @@ class Served:
         self._rows_limit = rows_limit
         golden = self.signature.golden.items()
         self._text_bytes = {name: values.dtype.itemsize for name, values in golden}
-        self._row_bytes = functools.lru_cache(maxsize=64)(self._most_row_bytes)
+        self._known_row_bytes: dict[tuple[tuple[str, ...], int], int] = {}
         self._batcher = Batcher(runtime, self.signature, self._executor, rows_limit)
 
     async def predict(
@@ -181,6 +183,15 @@ class Served:
         n_cells = body.count(b",") + max(body.count(b"\n"), body.count(b"\r"))
         n_rows = min(n_cells // n_features + 1, self._rows_limit)
         return max(read_bytes, n_rows * row_bytes)
+
+    def _row_bytes(self, names: tuple[str, ...], number_bytes: int) -> int:
+        """Return what the next does, kept for a few; a cache of a method would keep this model."""
+        known, asked = self._known_row_bytes, (names, number_bytes)
+        if asked not in known:
+            if len(known) >= _FEW:
+                known.clear()
+            known[asked] = self._most_row_bytes(names, number_bytes)
+        return known[asked]
 
     def _most_row_bytes(self, names: Sequence[str], number_bytes: int) -> int:
         """Return the most memory that a row takes until it is answered."""

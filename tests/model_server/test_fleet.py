@@ -2,10 +2,13 @@
 
 import asyncio
 import contextlib
+import gc
 import os
+import pickle
 import signal
 import socket
 import threading
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,10 +23,10 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Metric
 from harness.load import Load
 from harness.ports import HOST
 from harness.processes import ServerProcess, refuse, until
-from model_server import memory, processors
+from model_server import errors, memory, processors
 from model_server.fleet.metrics import MergedMetrics
 from tests.fresh_client import FreshClient
-from tests.model_server import bare_model, slow_model
+from tests.model_server import bare_model, slow_model, small_models
 from tests.model_server.counted import metric
 from tests.model_server.raw_connection import GOOD
 
@@ -236,10 +239,47 @@ class TestStarts:
             told = refuse(models, "--workers", "2", "--no-grpc", "--http-port", str(port))
         assert told.startswith(f"port {port} can't be listened on (Address already in use)")
 
+    def test_another_fleet_s_port_is_taken_too(self, models: Path, tmp_path: Path) -> None:
+        with fleet(models, tmp_path) as server:
+            flags = ("--workers", "2", "--no-grpc", "--http-port", str(server.http_port))
+            assert "can't be listened on" in refuse(models, *flags)
+
     def test_a_broken_model_is_told_once(self, tmp_path: Path) -> None:
         bare_model.write(tmp_path / "line", bare_model.line(), features='["RM", "RM"]')
         told = refuse(tmp_path, "--workers", "2", "--http-port", "0", "--no-grpc")
         assert "is no list of different names" in told
+
+
+async def test_a_model_that_was_there_at_the_fork_is_freed(tmp_path: Path) -> None:
+    """Though the collector leaves alone what is shared."""
+    repository = small_models.opened(tmp_path, rows_limit=10)
+    served = repository.served["numbers"]
+    served._row_bytes(("prediction",), 8)
+    gone = weakref.ref(served)
+    del served
+    gc.freeze()
+    try:
+        repository.unload("numbers")
+        assert gone() is None
+    finally:
+        gc.unfreeze()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        errors.BadRequest("row 1: six", row=1, feature="RM"),
+        errors.Overloaded("queue", 7),
+        errors.Overran(30),
+        errors.MethodNotAllowed("CONNECT: no", "GET"),
+        errors.ModelNotFound("Model with name x does not exist."),
+        errors.Unexpected(ValueError("x")),
+    ],
+)
+def test_an_error_goes_from_one_process_to_another(error: errors.RequestError) -> None:
+    made = pickle.loads(pickle.dumps(error))
+    assert (type(made), str(made), made.headers) == (type(error), str(error), error.headers)
+    assert made.members == error.members
 
 
 class TestMetrics:
