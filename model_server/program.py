@@ -68,7 +68,11 @@ class Program:
         self._estimators = Estimators(chosen.workers_per_model, time_limit_s)
         self._repository = Repository(
             sagemaker.folder(chosen),
-            LoadPolicy(dict(chosen.expect_digest), pickle=chosen.pickle),
+            LoadPolicy(
+                dict(chosen.expect_digest),
+                pickle=chosen.pickle,
+                ignores_surplus=chosen.ignore_surplus,
+            ),
             self._estimators.load,
             self._executors,
             chosen.rows_limit,

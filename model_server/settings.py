@@ -142,6 +142,10 @@ class Settings(BaseModel):
     body_limit_bytes: Message = Field(6 * 1024**2, description="longest request body, in bytes")
     header_limit_bytes: Limit = Field(32 * 1024, description="longest request line with headers")
     rows_limit: Limit = Field(2_000_000, description="most rows of one request")
+    ignore_surplus: bool = Field(
+        default=False,
+        description="read rows whose columns are not all features, without those that are none",
+    )
     header_timeout_s: Seconds = Field(
         10, description="how long a request's head may take to come in"
     )

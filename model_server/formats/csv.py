@@ -88,6 +88,8 @@ class _Table:
         Of the rows in the body.
     order : list of int
         Where each feature stands.
+    width : int
+        How many cells a row has.
     """
 
     body: bytes
@@ -95,6 +97,7 @@ class _Table:
     begin: int
     end: int
     order: list[int]
+    width: int
 
     def blocks(self, block_bytes: int) -> Iterator[slice]:
         """Cut the rows into blocks, at ends of rows; a row that is too long is cut as well."""
@@ -112,7 +115,8 @@ class _Table:
         """Read some rows, the first of which has the number given."""
         if block.stop - block.start > self.columns.row_limit_bytes:
             raise too_long(first, self.columns)
-        X = _plain(self.body[block], self.columns)
+        plain = self.width == len(self.order)
+        X = _plain(self.body[block], self.columns) if plain else None
         if X is not None:
             return X if self.order is self.columns.in_order else X[:, self.order]
         X = self._by_column(self._lines(block))
@@ -148,10 +152,10 @@ class _Table:
         """Read rows whose cells all fit; None where one does not."""
         cells: list[str] = []
         for line in lines:
-            if len(line) != len(self.order):
+            if len(line) != self.width:
                 return None
             cells += line
-        return self.columns.read_texts(cells, self.order)
+        return self.columns.read_texts(cells, self.order, self.width)
 
     def _by_cell(self, lines: Iterator[list[str]], first: int) -> Instances:
         """Read rows up to one that does not fit, and tell of that."""
@@ -159,13 +163,20 @@ class _Table:
         while few := list(itertools.islice(lines, _FEW)):
             X = self._by_column(few)
             if X is None:
-                X = self.columns.read_lines(map(self._ordered, few), first)
+                X = self.columns.read_lines(self._ordered(few, first), first)
             parts.append(X)
             first += len(few)
         return np.concatenate(parts)
 
-    def _ordered(self, line: list[str]) -> list[str]:
-        return [line[place] for place in self.order] if len(line) == len(self.order) else line
+    def _ordered(self, lines: list[list[str]], first: int) -> Iterator[list[str]]:
+        for row, line in enumerate(lines, start=first):
+            if len(line) == self.width:
+                yield [line[place] for place in self.order]
+            elif self.width == len(self.order):
+                raise self.columns.wrong_count(row, len(line))
+            else:
+                told = f"{self.width} values expected, as in the header, {len(line)} given"
+                raise BadRequest(f"row {row}: {told}", row=row)
 
     def _lines(self, block: slice) -> Iterator[list[str]]:
         return _lines(self.body[block], block.start - self.begin)
@@ -194,9 +205,9 @@ def _table(body: bytes, columns: Columns) -> _Table:
         raise too_long(1, columns)
     names = next(_lines(body[first])) if first.stop > begin else []
     if not names or not columns.is_header(names):
-        return _Table(body, columns, begin, end, columns.in_order)
+        return _Table(body, columns, begin, end, columns.in_order, len(columns.names))
     rows = line_end.end() if line_end else end
-    return _Table(body, columns, rows, end, columns.order(names))
+    return _Table(body, columns, rows, end, columns.order(names), len(names))
 
 
 def _lines(text: bytes, place: int = 0) -> Iterator[list[str]]:

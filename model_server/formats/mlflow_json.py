@@ -7,7 +7,7 @@ Source: MLflow's "Local Inference Server Spec".
 """
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 
 import msgspec
 
@@ -36,6 +36,8 @@ class _Request(msgspec.Struct):
 
 
 _REQUEST = msgspec.json.Decoder(_Request)
+_ROWS = msgspec.json.Decoder(list[list[msgspec.Raw]])
+_ROWS_AT_A_TIME = 1000
 _COLUMNS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
@@ -90,6 +92,10 @@ class MLflowReader:
             X = yield from self._rows.steps(text, columns)
             return X
         order = columns.order(names)
+        if len(names) > len(order):
+            text = yield from _without_surplus(text, order, len(names))
+            X = yield from self._rows.steps(text, columns)
+            return X
         given = yield from self._rows.steps(text, _reordered(columns, names))
         X = columns.empty(len(given))
         cells = fields(given)
@@ -122,6 +128,23 @@ class MLflowReader:
         for name, column in zip(columns.names, fields(X), strict=True):
             column[...] = read[name]
         return X
+
+
+def _without_surplus(text: bytes, order: list[int], width: int) -> Generator[None, None, bytes]:
+    """Return rows with the cells of the features alone, in their order."""
+    try:
+        rows = _ROWS.decode(text)
+    except DECODE_ERRORS as error:
+        raise BadRequest(f"dataframe_split: data are lists of {width} cells: {error}") from None
+    parts = []
+    for row, cells in enumerate(rows, start=1):
+        if len(cells) != width:
+            told = f"{width} values expected, as there are columns, {len(cells)} given"
+            raise BadRequest(f"row {row}: {told}", row=row)
+        parts.append(b"[" + b",".join([bytes(cells[place]) for place in order]) + b"]")
+        if row % _ROWS_AT_A_TIME == 0:
+            yield
+    return b"[" + b",".join(parts) + b"]"
 
 
 def _is_v1(body: bytes) -> bool:

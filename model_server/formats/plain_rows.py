@@ -95,7 +95,7 @@ def _by_name(columns: Columns, types: Sequence[Any]) -> type[msgspec.Struct]:
             (f"feature_{place}", type_, msgspec.field(name=name))
             for place, (name, type_) in enumerate(zip(columns.names, types, strict=True))
         ],
-        forbid_unknown_fields=True,
+        forbid_unknown_fields=not columns.ignores_surplus,
     )
 
 

@@ -259,7 +259,7 @@ def _in_order(inputs: Sequence[InputTensor], columns: Columns) -> list[InputTens
     """
     by_name = {tensor.name: tensor for tensor in inputs}
     for name in by_name:
-        if name not in columns.names:
+        if name not in columns.names and not columns.ignores_surplus:
             raise BadRequest(f"input {shown(name)} is no feature of the model; {_takes(columns)}")
     for name in columns.names:
         if name not in by_name:

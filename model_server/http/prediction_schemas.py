@@ -145,10 +145,11 @@ def _predict_response(outputs: dict[str, Schema]) -> Schema:
 
 
 def _infer_request(served: Served) -> Schema:
-    takes = [told["name"] for told in describe_inputs(served.signature.columns)]
+    columns = served.signature.columns
+    names = [*dict.fromkeys([*(told["name"] for told in describe_inputs(columns)), *columns.names])]
     gives = [told["name"] for told in describe_outputs(served.signature.outputs.values())]
     tensor: dict[str, Schema] = {
-        "name": {**TEXT, "enum": [*dict.fromkeys([*takes, *served.signature.columns.names])]},
+        "name": TEXT if columns.ignores_surplus else {**TEXT, "enum": names},
         "shape": {**array(_LENGTH), "minItems": 1, "maxItems": MOST_DIMENSIONS},
         "datatype": _DATATYPE,
         "data": array({}),

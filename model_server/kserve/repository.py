@@ -280,14 +280,12 @@ class Repository(ModelRepository):
 
     def _read(self, path: Path, name: str | None) -> Served:
         if without_manifest.is_one(path):
-            directory = without_manifest.read(path)
-            self._policy.check(directory)
+            directory = self._policy.admitted(without_manifest.read(path))
             estimator = self._load_estimator(directory, None)
             directory = without_manifest.complete(directory, estimator)
             loaded: Runtime = estimator
         else:
-            directory = model_directory.read(path)
-            self._policy.check(directory)
+            directory = self._policy.admitted(model_directory.read(path))
             loaded = loading.load(directory, self._load_estimator)
         return Served(directory, loaded, self._executors, self._rows_limit, name)
 

@@ -5,6 +5,7 @@ float64, else records of shape (n_rows,) with a field a feature; columns in the 
 """
 
 import math
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -40,6 +41,8 @@ class Columns:
     ----------
     features : sequence of Feature
         In the order of the columns of ``X``.
+    ignores_surplus : bool, optional
+        Whether columns that are no features may come with them, by their names, and are not read.
 
     Attributes
     ----------
@@ -62,8 +65,9 @@ class Columns:
         Most bytes that reading takes for each of a body's.
     """
 
-    def __init__(self, features: Sequence[Feature]) -> None:
+    def __init__(self, features: Sequence[Feature], *, ignores_surplus: bool = False) -> None:
         self.features = tuple(features)
+        self.ignores_surplus = ignores_surplus
         self.names = tuple(feature.name for feature in features)
         self.in_order = list(range(len(features)))
         self._cells = [kinds.of(feature) for feature in features]
@@ -162,7 +166,9 @@ class Columns:
             each.values(cells[place::n_features]) for place, each in enumerate(self._cells)
         )
 
-    def read_texts(self, cells: Sequence[str], order: Sequence[int]) -> Instances | None:
+    def read_texts(
+        self, cells: Sequence[str], order: Sequence[int], width: int
+    ) -> Instances | None:
         """Read the same where each is a text, and the features stand in another order.
 
         Parameters
@@ -170,6 +176,8 @@ class Columns:
         cells : sequence of str
         order : sequence of int
             Where each feature stands.
+        width : int
+            How many cells a row has.
 
         Returns
         -------
@@ -177,8 +185,7 @@ class Columns:
             If one does not fit.
         """
         return self._of_columns(
-            each.texts(cells[place :: len(order)])
-            for place, each in zip(order, self._cells, strict=True)
+            each.texts(cells[place::width]) for place, each in zip(order, self._cells, strict=True)
         )
 
     def read_lines(self, lines: Iterable[Sequence[str]], first: int = 1) -> Instances:
@@ -235,10 +242,13 @@ class Columns:
             If a feature is missing, twice there or unknown.
         """
         self._check_names(header)
-        if len(set(header)) < len(header):
-            twice = next(name for name in header if header.count(name) > 1)
-            raise BadRequest(f"the header has feature {twice!r} twice", feature=twice)
-        return [header.index(name) for name in self.names]
+        places = {name: place for place, name in enumerate(header)}
+        if len(places) < len(header):
+            counts = Counter(header)
+            for name in self.names:
+                if counts[name] > 1:
+                    raise BadRequest(f"the header has feature {name!r} twice", feature=name)
+        return [places[name] for name in self.names]
 
     def _fits(self, X: Matrix) -> bool:
         columns = zip(self._cells, X.T, strict=True)
@@ -301,12 +311,12 @@ class Columns:
     def _check_names(self, given: Collection[str], row: int | None = None) -> None:
         where = "the header" if row is None else f"row {row}"
         missing = [name for name in self.names if name not in given]
-        unknown = [name for name in given if name not in self.names]
         if missing:
             raise BadRequest(
                 f"{where}: feature {missing[0]!r} is missing", row=row, feature=missing[0]
             )
-        if unknown:
+        unknown = [name for name in given if name not in self.names]
+        if unknown and not self.ignores_surplus:
             raise BadRequest(
                 f"{where}: unknown feature {shown(unknown[0])}; "
                 f"the model reads {', '.join(self.names)}",

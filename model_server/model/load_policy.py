@@ -1,7 +1,7 @@
-"""Which model directories may be loaded: those that are pinned, and pickles only where allowed."""
+"""Which model directories may be loaded, pinned ones and pickles, and what is to hold for all."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from model_server.errors import ModelDirectoryError
 from model_server.model import loading
@@ -19,13 +19,16 @@ class LoadPolicy:
         model is loaded.
     pickle : bool
         Whether an estimator may be unpickled.
+    ignores_surplus : bool, optional
+        Whether columns that are no features are ignored, whatever a manifest says.
     """
 
     digests: Mapping[str, str]
     pickle: bool
+    ignores_surplus: bool = False
 
-    def check(self, candidate: ModelDirectory) -> None:
-        """See that a model may be loaded.
+    def admitted(self, candidate: ModelDirectory) -> ModelDirectory:
+        """Return a directory as it may be loaded.
 
         Raises
         ------
@@ -50,3 +53,7 @@ class LoadPolicy:
                 "is a pickle, which --no-pickle forbids",
                 f"train the model with an estimator that converts to {ONNX}",
             )
+        if not self.ignores_surplus:
+            return candidate
+        manifest = candidate.manifest.model_copy(update={"surplus": "ignored"})
+        return replace(candidate, manifest=manifest)

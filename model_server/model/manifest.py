@@ -37,6 +37,7 @@ Method = Literal[
     "predict_std",
 ]
 Container = Literal["array", "frame", "series"]
+Surplus = Literal["refused", "ignored"]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$", max_length=63)]
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -271,6 +272,8 @@ class Manifest(Part):
         The first is the prediction; a model that lists none gives this alone.
     returned : tuple of str
         The outputs that a request gets which asks for none.
+    surplus : str
+        Whether columns that are no features are refused where they come, or ignored.
     """
 
     format: Literal[1] = 1
@@ -281,6 +284,7 @@ class Manifest(Part):
     description: str = ""
     features: Annotated[tuple[Feature, ...], Field(min_length=1), AfterValidator(_different)]
     container: Container | None = None
+    surplus: Surplus = "refused"
     target: Target
     outputs: tuple[Output, ...] = ()
     returned: tuple[str, ...] = (PREDICTION,)

@@ -46,7 +46,8 @@ class Signature:
     """
 
     def __init__(self, manifest: Manifest) -> None:
-        self.columns = Columns(manifest.features)
+        ignores_surplus = manifest.surplus == "ignored"
+        self.columns = Columns(manifest.features, ignores_surplus=ignores_surplus)
         self.golden_X: Instances = self.columns.read(manifest.golden.instances)
         told = {PREDICTION: manifest.golden.predictions, **manifest.golden.outputs}
         self.golden = {name: np.array(values) for name, values in told.items()}
@@ -97,7 +98,7 @@ def describe(manifest: Manifest, signature: Signature) -> dict[str, Any]:
             "type": "object",
             "properties": {feature.name: _feature(feature, schema) for feature, schema in features},
             "required": list(columns.names),
-            "additionalProperties": False,
+            "additionalProperties": columns.ignores_surplus,
             "examples": [columns.example()],
         },
         "target": {"$schema": DIALECT, **_target(manifest.target)},

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from model_server.model.manifest import LARGEST_TOLERANCE, Type
+from model_server.model.manifest import LARGEST_TOLERANCE, Surplus, Type
 from model_server.packing.errors import NotPacked
 
 
@@ -42,6 +42,8 @@ class Overrides(BaseModel):
     target : TargetOverrides
     outputs : tuple of str
         What the model must give beside its predictions, without a graph if that gives it not.
+    surplus : str
+        Whether columns that are no features are refused where they come, or ignored.
     tolerance : float, optional
         What a graph's numbers may be off by, of themselves and of the range of all, if not by a
         double's or a float32's rounding alone. Labels are the same whatever it is.
@@ -57,6 +59,7 @@ class Overrides(BaseModel):
     unknown: dict[str, bool] = {}
     target: TargetOverrides = TargetOverrides()
     outputs: tuple[str, ...] = ()
+    surplus: Surplus = "refused"
     tolerance: Annotated[float, Field(gt=0, le=LARGEST_TOLERANCE)] | None = None
 
 

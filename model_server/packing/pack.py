@@ -71,6 +71,7 @@ def pack(
         target=_target(estimator, truth, chosen),
         rows=len(sample),
         description=chosen.description,
+        surplus=chosen.surplus,
     )
     golden = _golden(estimator, reading)
     with warnings.catch_warnings():

@@ -22,6 +22,7 @@ from model_server.model.manifest import (
     Manifest,
     Metric,
     Output,
+    Surplus,
     Target,
     Task,
 )
@@ -55,6 +56,8 @@ class Described:
     metrics : dict of str to Metric
     digest : str
         Of what it was made from; with the estimator it makes the version.
+    surplus : str
+        See `Manifest`.
     """
 
     name: str
@@ -64,6 +67,7 @@ class Described:
     description: str = ""
     metrics: dict[str, Metric] | None = None
     digest: str = ""
+    surplus: Surplus = "refused"
 
 
 def package(
@@ -111,6 +115,7 @@ def package(
         description=described.description,
         features=converted.features,
         container=container,
+        surplus=described.surplus,
         target=described.target,
         outputs=converted.outputs,
         rows=described.rows,

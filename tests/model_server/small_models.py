@@ -33,8 +33,16 @@ MODELS: dict[str, tuple[Any, str, list[str]]] = {
 
 def opened(folder: Path, rows_limit: int) -> Repository:
     """Write them below a folder, and load them in this process."""
-    executors, policy = Executors(queue_limit_s=60).start(), LoadPolicy({}, pickle=True)
-    repository = Repository(write(folder), policy, load_estimator, executors, rows_limit)
+    return opened_from(write(folder), rows_limit)
+
+
+def opened_from(folder: Path, rows_limit: int, *, ignores_surplus: bool = False) -> Repository:
+    """Load what is below a folder in this process."""
+    executors, policy = (
+        Executors(queue_limit_s=60).start(),
+        LoadPolicy({}, pickle=True, ignores_surplus=ignores_surplus),
+    )
+    repository = Repository(folder, policy, load_estimator, executors, rows_limit)
     repository.open(skip_broken=False)
     return repository
 

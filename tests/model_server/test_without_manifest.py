@@ -108,10 +108,10 @@ def test_a_digest_covers_the_features_as_well(tmp_path: Path) -> None:
         check=True,
     ).stdout.split()[0]
     policy = LoadPolicy({"model": digest}, pickle=True)
-    policy.check(without_manifest.read(given))
+    policy.admitted(without_manifest.read(given))
     (given / "features.json").write_text('["AGE"]')
     with pytest.raises(ModelDirectoryError, match=f"where --expect-digest says {digest}"):
-        policy.check(without_manifest.read(given))
+        policy.admitted(without_manifest.read(given))
 
 
 def load(directory: Path) -> ModelDirectory:
