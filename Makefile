@@ -57,7 +57,7 @@ run: train ## Serve the models on port 8080, and their pages on port 8000, until
 	@exec $(BIN)/python run.py --port $(PORT) --grpc-port $(GRPC_PORT) --application-port $(APPLICATION_PORT)
 
 test: install ## Pass every test that this machine can run; REQUIRE_ALL=1 makes a skip a failure
-	@$(BIN)/pytest -n 3 --dist loadscope --no-loadscope-reorder --durations 25
+	@$(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder --durations 25
 
 test-fast: install ## Pass the tests that start no process, in half a minute
 	@$(BIN)/pytest --fast -q

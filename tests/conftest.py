@@ -2,7 +2,7 @@
 
 A test that needs a missing program is skipped with a line that names it; with ``REQUIRE_ALL=1`` a
 skip is a failure. ``--fast`` runs those alone that start no process and train no built-in model.
-``-n 3`` waits for the cluster in one process, and passes the other tests in two.
+``-n 2`` waits for the cluster and passes the other tests at the same time.
 """
 
 import fcntl

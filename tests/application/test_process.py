@@ -235,9 +235,8 @@ def test_it_needs_the_connections_alone_of_the_model_server() -> None:
     own = {"kserve", "msgspec", "numpy", "onnxruntime", "pandas", "sklearn", "training"}
     assert own.isdisjoint(modules)
     rooms = {".".join(name.split(".")[:2]) for name in modules if name.startswith("model_server.")}
-    assert rooms == {
-        f"model_server.{room}" for room in ("errors", "formats", "http", "inference", "metrics")
-    }
+    shared = ("errors", "formats", "http", "inference", "metrics", "ports")
+    assert rooms == {f"model_server.{room}" for room in shared}
 
 
 def test_the_endpoint_is_not_reachable_through_it(application: ApplicationProcess) -> None:
