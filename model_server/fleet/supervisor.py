@@ -22,6 +22,8 @@ from model_server.ports import Ports
 log = logging.getLogger("model_server")
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_HELD = (*_SIGNALS, forks.STOP)
+"""They wait while a process is forked, until it knows what to do at them."""
 
 _PAUSE_S = 1.0
 """How long a place stays empty whose worker has ended, so that no fault keeps all at starting."""
@@ -114,7 +116,7 @@ class Supervisor:
 
     def _fork(self, place: int) -> None:
         ours, theirs = Pipe()
-        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+        signal.pthread_sigmask(signal.SIG_BLOCK, _HELD)
         try:
             if self._stopping:
                 return
@@ -123,7 +125,7 @@ class Supervisor:
                 self._become_worker(parent, place, ours, theirs)
             self._workers[pid] = _Worker(pid, place, ours)
         finally:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _HELD)
             theirs.close()
 
     def _become_worker(
@@ -136,7 +138,7 @@ class Supervisor:
                 theirs_too
             ) in _SIGNALS:  # they are the supervisor's, also where a whole group has them
                 signal.signal(theirs_too, signal.SIG_IGN)
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _HELD)
             forks.end_with_parent(forks.STOP)
             ours.close()
             for worker in self._workers.values():
