@@ -52,9 +52,11 @@ def opened(
     """
     shared = n_processes > 1
     if shared:  # who shares a port is let in, so another server's would be taken for a sibling's
-        for port, flag in ((http, "--http-port"), (health, "--health-port"), (grpc, "--grpc-port")):
+        for port, flag in ((http, "--http-port"), (health, "--health-port")):
             if port:
                 listen(port, flag).close()
+    if grpc is not None:
+        listen(grpc, "--grpc-port").close()
     with contextlib.ExitStack() as open_ports:
         https = _listening(open_ports, http, "--http-port", n_processes)
         healths: list[socket.socket | None] = [None] * n_processes
@@ -63,8 +65,6 @@ def opened(
         if grpc is not None and shared:
             held = open_ports.enter_context(_opened(_hold, grpc, "--grpc-port"))
             grpc = held.getsockname()[1]
-        elif grpc is not None:
-            listen(grpc, "--grpc-port").close()
         yield [Ports(*each, grpc, shared) for each in zip(https, healths, strict=True)]
 
 

@@ -7,7 +7,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing import connection
 from multiprocessing.connection import Connection, Pipe
 from time import monotonic
@@ -134,10 +134,8 @@ class Supervisor:
         status = 1
         try:
             signal.signal(forks.STOP, lambda *_: os._exit(0))
-            for (
-                theirs_too
-            ) in _SIGNALS:  # they are the supervisor's, also where a whole group has them
-                signal.signal(theirs_too, signal.SIG_IGN)
+            for sig in _SIGNALS:  # they are the supervisor's, also where a whole group has them
+                signal.signal(sig, signal.SIG_IGN)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _HELD)
             forks.end_with_parent(forks.STOP)
             ours.close()
@@ -230,7 +228,7 @@ class Supervisor:
         self._rounds[self._number] = _Round(
             asker.connection, question, set(self._workers), late_s=late_s
         )
-        passed_on = Question(self._number, question.what, question.about, question.patience_s)
+        passed_on = replace(question, number=self._number)
         for worker in self._workers.values():
             _send(worker.connection, passed_on)
 

@@ -22,7 +22,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Metric
 
 from harness.load import Load
 from harness.ports import HOST
-from harness.processes import ServerProcess, refuse, until
+from harness.processes import ServerProcess, refuse, serve, until
 from model_server import errors, memory, processors
 from model_server.fleet.metrics import MergedMetrics
 from tests.fresh_client import FreshClient
@@ -151,10 +151,7 @@ class TestLosses:
             assert told == [f"worker {stopped.pid} {REPLACED}"]
 
     async def test_the_others_go_on(self, models: Path, tmp_path: Path) -> None:
-        log = tmp_path / "log"
-        server = ServerProcess(models, "--workers", "3", log=log)
-        await asyncio.to_thread(server.__enter__)
-        try:
+        async with serve(models, "--workers", "3", log=tmp_path / "log") as server:
             load = Load(server.http_port, GOOD)
             pressing = asyncio.create_task(load.press(12, seconds=4))
             for _ in range(2):
@@ -164,8 +161,6 @@ class TestLosses:
                 children(server)[-1].kill()
             await pressing
             load.close()
-        finally:
-            await asyncio.to_thread(server.__exit__)
         assert len(load.wrong) <= 2 * 12, "at most what was in flight at each time"
         assert len(load.latencies_s) > 100
 
